@@ -64,6 +64,7 @@ class OODSpec(StrictModel):
 
     ``grown_species`` are the numbers of the species of which no leaf was trained, and ``trained_classes`` is how many
     classes of the pretrained head show one of the others; none and 0 where every species was trained.
+    ``species_evidence``: the pretrained head has a say in which species it is.
     """
 
     classes: Count
@@ -74,6 +75,7 @@ class OODSpec(StrictModel):
     breed_classes: Count = 0
     grown_species: tuple[Count, ...] = ()
     trained_classes: Count = 0
+    species_evidence: bool = False
 
     @model_validator(mode="after")
     def _every_grown_species_is_one(self) -> OODSpec:

@@ -18,7 +18,7 @@ from hierpets.growing.leave_one_out import (
 )
 from hierpets.growing.network import OpenNetwork
 from hierpets.growing.photos import NewPhotos
-from hierpets.model.ood import pretrained_profiles
+from hierpets.model.pretrained_head import pretrained_profiles
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 

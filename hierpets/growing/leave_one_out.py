@@ -17,8 +17,7 @@ from scipy.linalg import solve_triangular
 
 from hierpets.growing.bundle import OpenBundle, joint_and_scores
 from hierpets.growing.network import OpenNetwork
-from hierpets.hierarchy.outputs import Outputs
-from hierpets.model.network import mix_breeds
+from hierpets.model.network import mix
 from hierpets.model.ood import Evidence
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels
@@ -184,7 +183,7 @@ def leave_one_out_logits(grown: OpenNetwork, photos: LeaveOneOut, labels: Labels
 def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> LeaveOneOutPredictions:
     """What the networks answer together, by the ``logits`` of each without the same photos."""
     outputs = [
-        Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.species, own.leaf, own.evidence))
+        mix(network.scorer, network.mixture, own.species, own.leaf, own.evidence)
         for network, own in zip(grown.networks, logits, strict=True)
     ]
     joint, scores = joint_and_scores(grown.manifest, outputs)

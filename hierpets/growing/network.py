@@ -21,10 +21,11 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.graph.convert import save_graph
 from hierpets.model.graph.heads import replace_heads
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.mixture import BreedGate, BreedMixture
+from hierpets.model.mixture import BreedGate, BreedMixture, SpeciesWeights
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import classes_by_species
 from hierpets.model.reader import empty_network
 from hierpets.model.rounding import pack, unpack
 from hierpets.model.statistics.classes import ClassStatistics
@@ -34,6 +35,7 @@ from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.fitter import refit_ood_scorer
 from hierpets.training.frozen.lda import fit_lda_heads
+from hierpets.training.frozen.species import species_margin
 
 __all__ = ["OpenNetwork", "open_network"]
 
@@ -85,6 +87,7 @@ class OpenNetwork:
             self.temperatures.divisors(breeds.taxonomy),
             combiner=self.manifest.combiner,
             species_temperature=self.temperatures.species,
+            species_weights=self._species_weights(network, statistics),
         )
         changed = changed._changed(ood=network.ood_scorer.spec)
         return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)
@@ -156,6 +159,19 @@ class OpenNetwork:
                 weight[s], bias[s] = old.weight[known.index(name)].numpy(), old.bias[known.index(name)].numpy()
         return BreedGate(old.center.numpy(), old.scale.numpy(), weight, bias)
 
+    def _species_weights(self, network: HierarchicalNetwork, statistics: ClassStatistics) -> SpeciesWeights | None:
+        """Those of before for the heads of a network that are fitted to other statistics: their logits may be larger or
+        smaller as a whole.
+        """
+        if not self.mixture.species_evidence or not network.ood_scorer or not network.ood_scorer.spec.species_evidence:
+            return None
+        head, pretrained = self.mixture.species_weights.tolist()
+        before, now = (
+            species_margin(heads.get_heads().species, known, known.taxonomy.species)
+            for heads, known in ((self.heads, self.statistics), (network, statistics))
+        )
+        return SpeciesWeights(head * before / now, pretrained)
+
     def _origins(self, breeds: PretrainedBreeds) -> tuple[Origin, ...]:
         before = dict(zip(self.manifest.taxonomy.leaves, self.manifest.origins, strict=True))
         found = zip(breeds.taxonomy.leaves, breeds.origins, strict=True)
@@ -191,11 +207,31 @@ class OpenNetwork:
             trained = trained & named
         return sorted(shown | find_shown(self._named_head, statistics, now - old)), sorted(trained)
 
+    def _shows_each(self, statistics: ClassStatistics, taxonomy: Taxonomy) -> np.ndarray | None:
+        """bool [S, K]: the classes of the pretrained head that speak for each species of a new ``taxonomy``: those of
+        before, and those that show a new one and no other.
+        """
+        if not self.scorer.spec.species_evidence:
+            return None
+        before, rows = self.manifest.taxonomy.species, self.scorer.shows_each.numpy()
+        shown = {name: {*np.flatnonzero(row).tolist()} for name, row in zip(before, rows, strict=True)}
+        kept = {name: classes for name, classes in shown.items() if name in taxonomy.species}
+        for name in taxonomy.species:
+            if name not in kept:
+                kept[name] = find_shown(self._named_head, statistics, {name}).difference(*kept.values())
+        return classes_by_species(kept, taxonomy, rows.shape[1])
+
     def _scorer(self, statistics: ClassStatistics, breeds: PretrainedBreeds, grown: Collection[str]) -> OODScorer:
         before = self.scorer
         shown, trained = self._species_classes(statistics, grown)
         scorer = refit_ood_scorer(
-            statistics, before.pretrained_head, shown, breeds, grown=grown, trained_classes=trained
+            statistics,
+            before.pretrained_head,
+            shown,
+            breeds,
+            shows_each=self._shows_each(statistics, breeds.taxonomy),
+            grown=grown,
+            trained_classes=trained,
         )
         # The thresholds are on this scale, which comes from photos that are no longer there.
         scorer.center.copy_(before.center)

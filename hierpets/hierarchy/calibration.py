@@ -9,9 +9,9 @@ from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, log_
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["Temperatures", "fit_temperatures"]
+__all__ = ["Temperatures", "fit_temperature", "fit_temperatures"]
 
-LOG_BOUNDS = (np.log(0.05), np.log(100.0))
+LOG_BOUNDS = (np.log(0.05), np.log(10_000.0))  # logits of few photos may be in thousands
 TOLERANCE = 1e-4  # of the logarithm
 
 
@@ -43,9 +43,11 @@ class Temperatures(StrictModel):
         return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray, expected: float = 1.0) -> float:
+def fit_temperature(
+    logits: np.ndarray, labels: np.ndarray, expected: float = 1.0, weights: np.ndarray | None = None
+) -> float:
     """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; the ``expected``
-    one if none helps.
+    one if none helps. ``weights`` [N]: as how many photos each counts; one without.
 
     The likelihood is unimodal in the temperature, so a bounded search over its logarithm finds it. Where
     every photo is right it would grow for ever as the temperature falls: a normal prior on the logarithm, of variance 1
@@ -58,8 +60,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, expected: float = 1.
     rows, center = np.arange(len(labels)), float(np.log(expected))
 
     def loss(log_temperature: float) -> float:
-        surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels].sum()
-        return float(surprise + 0.5 * (log_temperature - center) ** 2) / len(labels)
+        surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels]
+        total = surprise.sum() if weights is None else surprise @ weights
+        return float(total + 0.5 * (log_temperature - center) ** 2) / len(labels)
 
     best = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded", options={"xatol": TOLERANCE}).x
     return float(np.exp(best)) if loss(best) < loss(center) else expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,15 +11,25 @@ from torch import nn
 
 from hierpets.hierarchy.policy import Population
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, Evidence
+from hierpets.model.ood import SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import PRETRAINED_TEMPERATURE
 
-__all__ = ["GATE_CLASSES", "BreedGate", "BreedMixture"]
+__all__ = ["GATE_CLASSES", "BreedGate", "BreedMixture", "SpeciesWeights"]
 
 GATE_CLASSES: tuple[Population, ...] = ("trained", "pretrained", "unlisted")
 
 LEAST = 1e-12  # a probability whose logarithm is still a number
 IMPOSSIBLE_LOGIT = -1e4  # its probability is zero
+
+
+class SpeciesWeights(NamedTuple):
+    """What the logits of the species are made of: so much of those of the ``head``, and so much of the log of the mass
+    that the ``pretrained`` head gives to each.
+    """
+
+    head: float
+    pretrained: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,8 @@ class BreedMixture(nn.Module):
 
     A :class:`BreedGate` weighs the distribution of the breed head and that of the pretrained head; what the latter says
     for a trained breed counts for that breed. One softmax over the logits of both would not do: they do not compare,
-    and no photo of a pretrained breed was there to fit them to (docs/experiments.md).
+    and no photo of a pretrained breed was there to fit them to (docs/experiments.md). With ``species_evidence``,
+    :class:`SpeciesWeights` weigh what both heads say of the species.
     """
 
     column: torch.Tensor
@@ -62,6 +74,7 @@ class BreedMixture(nn.Module):
     scale: torch.Tensor
     weight: torch.Tensor
     bias: torch.Tensor
+    species_weights: torch.Tensor
 
     def __init__(
         self,
@@ -71,9 +84,11 @@ class BreedMixture(nn.Module):
         breed_classes: int,
         combiner: Combiner = "conditional",
         species_temperature: float = 1.0,
+        species_evidence: bool = False,
     ):
         super().__init__()
         self.combiner, self.species_temperature = combiner, species_temperature
+        self.species_evidence = species_evidence
         for name in ("column", "leaf_species"):
             self.register_buffer(name, torch.zeros(leaves, dtype=torch.int64))
         self.register_buffer("leaf_trained", torch.ones(leaves, dtype=torch.bool))
@@ -82,6 +97,8 @@ class BreedMixture(nn.Module):
         self.register_buffer("class_species", torch.zeros(breed_classes, dtype=torch.int64))
         for name, value in vars(BreedGate.closed(species)).items():
             self.register_buffer(name, torch.from_numpy(value))
+        if species_evidence:
+            self.register_buffer("species_weights", torch.tensor([1.0, 0.0]))
 
     @classmethod
     @torch.no_grad()
@@ -93,9 +110,11 @@ class BreedMixture(nn.Module):
         *,
         combiner: Combiner = "conditional",
         species_temperature: float = 1.0,
+        species_weights: SpeciesWeights | None = None,
     ) -> BreedMixture:
         """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits, and
-        ``species_temperature`` those of the species.
+        ``species_temperature`` those of the species. ``species_weights``: None where the pretrained head has no say in
+        the species.
         """
         tree = breeds.taxonomy
         made = cls(
@@ -104,7 +123,10 @@ class BreedMixture(nn.Module):
             breed_classes=len(breeds.classes),
             combiner=combiner,
             species_temperature=species_temperature,
+            species_evidence=species_weights is not None,
         )
+        if species_weights is not None:
+            made.species_weights.copy_(torch.tensor(species_weights))
         trained = np.array([origin == "trained" for origin in breeds.origins])
         column = np.zeros(len(tree.leaves), np.int64)
         column[breeds.trained_columns] = np.arange(len(breeds.trained))
@@ -144,9 +166,15 @@ class BreedMixture(nn.Module):
             leaf = leaf + level[:, self.leaf_species]
         return leaf, listed
 
-    def species_logits(self, species: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
-        """Logits [B, S], the largest that of the most probable species, of logits [B, S] and leaves [B, L], as
-        :meth:`forward` gives them.
+    def mix_species(self, logits: torch.Tensor, evidence: Evidence) -> torch.Tensor:
+        """Logits [B, S] of the species, of those of the species head and of what the pretrained head says."""
+        if not self.species_evidence:
+            return logits
+        return self.species_weights[0] * logits + self.species_weights[1] * evidence.species
+
+    def most_probable(self, species: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
+        """Logits [B, S], the largest that of the most probable species, of logits [B, S] as :meth:`mix_species` gives
+        them, and of leaves [B, L] as :meth:`forward` does.
         """
         if self.combiner == "conditional":
             return species

@@ -8,18 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from hierpets.hierarchy.outputs import Outputs
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.ood import Evidence, OODScorer
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalNetwork", "NetworkOutput", "mix_breeds"]
+__all__ = ["HierarchicalNetwork", "NetworkOutput", "mix"]
 
 
 class NetworkOutput(NamedTuple):
     """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
 
-    With an OOD scorer the latter are logarithms of probabilities within each species. ``scores`` [B, 1 + S] are the
+    With an OOD scorer the last are logarithms of probabilities within each species, and the pretrained head may have a
+    say in the logits of the species. ``scores`` [B, 1 + S] are the
     pet score, and for each species the probability that the breed is one of its leaves; 0 and 1 without an OOD scorer.
     """
 
@@ -55,7 +57,7 @@ class HierarchicalNetwork(nn.Module):
         if self.ood_scorer is None or self.mixture is None:
             return NetworkOutput(features, species, leaf, _no_scores(species))
         evidence = self.ood_scorer(features)
-        return NetworkOutput(features, species, *_mix(self.ood_scorer, self.mixture, species, leaf, evidence))
+        return NetworkOutput(features, *_mix(self.ood_scorer, self.mixture, species, leaf, evidence))
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
@@ -69,24 +71,24 @@ class HierarchicalNetwork(nn.Module):
         return Heads(species=_as_linear(self.species_head), leaf=_as_linear(self.leaf_head))
 
 
-def mix_breeds(
+def mix(
     scorer: OODScorer, mixture: BreedMixture, species: np.ndarray, logits: np.ndarray, evidence: Evidence
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log P(leaf | species) [N, L] and scores [N, 1 + S] of N photos, from ``species`` logits [N, S], the logits [N, T]
-    of the leaf head and the evidence, as a network computes them.
+) -> Outputs:
+    """What a network gives for N photos of which its species head gives the logits ``species`` [N, S], its leaf head
+    the ``logits`` [N, T], and its OOD scorer the evidence.
     """
     with torch.inference_mode():
         of_species, of_leaves = (torch.from_numpy(array.astype(np.float32)) for array in (species, logits))
-        leaf, scores = _mix(scorer, mixture, of_species, of_leaves, evidence)
-    return leaf.numpy(), scores.numpy()
+        return Outputs(*(tensor.numpy() for tensor in _mix(scorer, mixture, of_species, of_leaves, evidence)))
 
 
 def _mix(
     scorer: OODScorer, mixture: BreedMixture, species: torch.Tensor, logits: torch.Tensor, evidence: Evidence
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     leaf, listed = mixture(logits, evidence)
-    pet = scorer.pet_score(evidence.pet, mixture.species_logits(species, leaf))
-    return leaf, torch.cat([pet[:, None], listed], dim=1)
+    species = mixture.mix_species(species, evidence)
+    pet = scorer.pet_score(evidence.pet, mixture.most_probable(species, leaf))
+    return species, leaf, torch.cat([pet[:, None], listed], dim=1)
 
 
 def _no_scores(species: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,26 +13,19 @@ from torch.nn import functional
 from hierpets.bundle.manifest import OODSpec
 from hierpets.model.heads import Linear
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import pretrained_probabilities, sharpened
 from hierpets.model.rounding import round_weights
-from hierpets.plugin import PretrainedHead
 from hierpets.taxonomy import Leaf
 
 __all__ = [
-    "PRETRAINED_TEMPERATURE",
     "SIGNALS",
     "Evidence",
     "OODScorer",
     "no_evidence",
-    "pretrained_probabilities",
-    "pretrained_profiles",
-    "species_classes",
 ]
 
 FLOOR = 1e-9
-PRETRAINED_TEMPERATURE = 0.7
-"""The divisor of the pretrained head's log-probabilities: label smoothing left them too flat to name a breed, or to be
-summed by species. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it
-0.4% (docs/experiments.md)."""
+SPECIES_FLOOR = 1e-6  # of the mass of a species: what is less likely than that says no more
 
 SIGNALS = ("margin", "cosine", "profile", "species", "untrained", "best_untrained", "winner")
 """What is known about the breed of a photo, for each species:
@@ -57,11 +50,14 @@ class Evidence(NamedTuple):
     mass that the pretrained head, sharpened, gives to the known species; and how far their most probable class leads
     that of everything else, as a log-ratio. V is 1, or 2 where species were grown: first of the trained ones, then of
     the grown ones, whose mass is not asked.
+    ``species`` [B, S]: the log of the mass that the pretrained head, sharpened, gives to each species; to one that none
+    of its classes shows, that of all which show no species. Zeros where it has no say in that.
     ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]: log-probabilities of the pretrained
     classes that show breeds, among all its classes.
     """
 
     pet: torch.Tensor
+    species: torch.Tensor
     breed: torch.Tensor
     classes: torch.Tensor
 
@@ -78,7 +74,8 @@ class Evidence(NamedTuple):
 
 def no_evidence(photos: int, breeds: PretrainedBreeds) -> Evidence:
     """Evidence to be filled in, of so many photos, where no species was grown."""
-    shapes = ((1, PET_SIGNALS), (len(breeds.taxonomy.species), len(SIGNALS)), (len(breeds.classes),))
+    species = len(breeds.taxonomy.species)
+    shapes = ((1, PET_SIGNALS), (species,), (species, len(SIGNALS)), (len(breeds.classes),))
     return Evidence(*(torch.zeros(photos, *shape) for shape in shapes))
 
 
@@ -104,6 +101,7 @@ class OODScorer(nn.Module):
     class_species: torch.Tensor
     trained_share: torch.Tensor
     shows_species: torch.Tensor
+    shows_each: torch.Tensor
     center: torch.Tensor
     scale: torch.Tensor
     trained_classes: torch.Tensor
@@ -128,6 +126,8 @@ class OODScorer(nn.Module):
         self.register_buffer("shows_species", torch.zeros(k, dtype=torch.bool))
         self.register_buffer("center", torch.zeros(PET_SIGNALS))
         self.register_buffer("scale", torch.ones(PET_SIGNALS))
+        if spec.species_evidence:
+            self.register_buffer("shows_each", torch.zeros(s, k, dtype=torch.bool))
         if spec.grown_species:
             self.register_buffer("trained_classes", torch.zeros(spec.trained_classes, dtype=torch.int64))
             self.register_buffer("shows_trained", torch.zeros(k, dtype=torch.bool))
@@ -147,13 +147,15 @@ class OODScorer(nn.Module):
         pretrained_head: nn.Linear | None,
         species_classes: Sequence[int],
         breeds: PretrainedBreeds,
+        shows_each: np.ndarray | None = None,
         grown: Collection[str] = (),
         trained_classes: Sequence[int] = (),
     ) -> OODScorer:
         """The scorer of C ``known`` leaves: their mean features ``means`` [C, D] and mean probabilities ``profiles``
         [C, K] of the pretrained head's classes (K is 0 without one), which of these show a known species, and which of
-        them show which breed. ``grown`` are the species of which no leaf was trained, ``trained_classes`` those of the
-        pretrained head's classes that show another.
+        them show which breed. ``shows_each`` bool [S, K]: which speak for each species; None: they have no say in that.
+        ``grown`` are the species of which no leaf was trained, ``trained_classes`` those of the pretrained head's
+        classes that show another.
         """
         head, taxonomy = pretrained_head, breeds.taxonomy
         columns = [taxonomy.leaves.index(leaf) for leaf in known]
@@ -166,12 +168,15 @@ class OODScorer(nn.Module):
             breed_classes=len(breeds.classes),
             grown_species=tuple(sorted(map(taxonomy.species_index, grown))),
             trained_classes=len(trained_classes) if grown else 0,
+            species_evidence=shows_each is not None,
         )
         scorer = cls(means.shape[1], spec)
         scorer.means.copy_(functional.normalize(torch.from_numpy(means), dim=1))
         scorer.profiles.copy_(torch.from_numpy(profiles).clamp(min=0).sqrt())
         scorer.species_classes.copy_(torch.tensor(species_classes, dtype=torch.int64))
         scorer.shows_species[scorer.species_classes] = True
+        if shows_each is not None:
+            scorer.shows_each.copy_(torch.from_numpy(shows_each))
         if grown:
             scorer.trained_classes.copy_(torch.tensor(trained_classes, dtype=torch.int64))
             scorer.shows_trained[scorer.trained_classes] = True
@@ -227,7 +232,16 @@ class OODScorer(nn.Module):
             classes = classes if hidden is None else classes.masked_fill(hidden, NOTHING)
             signals += self._pretrained_signals(classes, leading.indices[..., 0])
         signals += [torch.zeros_like(margin)] * (len(SIGNALS) - len(signals))
-        return Evidence(self._pet_evidence(cosine, probabilities), torch.stack(signals, dim=2), classes)
+        breed = torch.stack(signals, dim=2)
+        return Evidence(self._pet_evidence(cosine, probabilities), self._species(scores, probabilities), breed, classes)
+
+    def _species(self, scores: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
+        """[B, S], of scores [B, C] and the pretrained head's probabilities [B, K]."""
+        if probabilities is None or not self.spec.species_evidence:
+            return torch.zeros_like(scores[:, :1]).expand(-1, self.spec.species)
+        mass = sharpened(probabilities) @ self.shows_each.T.to(probabilities.dtype)
+        elsewhere = (1 - mass.sum(dim=1, keepdim=True)).clamp(min=0)
+        return (torch.where(self.shows_each.any(dim=1), mass, elsewhere) + SPECIES_FLOOR).log()
 
     def _pretrained_signals(self, classes: torch.Tensor, winner: torch.Tensor) -> list[torch.Tensor]:
         """The last four of :data:`SIGNALS`, each [B, S]; ``classes`` [B, P], ``winner`` int [B, S] a known leaf."""
@@ -294,8 +308,7 @@ def _evidence_of(
     similar, nothing = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
     if probabilities is None or not len(own):  # the head does not know every species, or is none
         return torch.stack([similar, nothing, nothing], dim=1)
-    sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
-    mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
+    mass = (sharpened(probabilities)[:, own].sum(dim=1) + FLOOR).log()
     return torch.stack([similar, mass, _lead(probabilities, shows)], dim=1)
 
 
@@ -314,23 +327,3 @@ def _inside(values: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 
 def _log(share: torch.Tensor) -> torch.Tensor:
     return share.clamp(min=1e-13).log()
-
-
-def pretrained_probabilities(head: nn.Linear, features: torch.Tensor) -> torch.Tensor:
-    """Probabilities [B, K] of a pretrained head's classes for features [B, D], of which it takes the first columns."""
-    logits: torch.Tensor = head(features[:, : head.in_features])
-    return logits.softmax(dim=1)
-
-
-def pretrained_profiles(head: nn.Linear | None, features: np.ndarray) -> np.ndarray:
-    """The same as arrays, float32 [N, K] of features [N, D]; K is 0 without a head."""
-    if head is None:
-        return np.zeros((len(features), 0), np.float32)
-    with torch.inference_mode():
-        return pretrained_probabilities(head, torch.tensor(features)).numpy()
-
-
-def species_classes(head: PretrainedHead | None, species: Iterable[str]) -> list[int]:
-    """The pretrained classes of all species; none where one is missing, for its pets would score as no pets."""
-    names, named = tuple(species), head.species_classes if head else {}
-    return sorted({k for name in names for k in named[name]}) if all(name in named for name in names) else []

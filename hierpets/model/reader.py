@@ -87,5 +87,6 @@ def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifes
             breed_classes=spec.breed_classes,
             combiner=manifest.combiner,
             species_temperature=manifest.temperatures.species,
+            species_evidence=spec.species_evidence,
         )
     return network

@@ -93,7 +93,7 @@ def calibrate(
     Where no breed was held out, the pets of the training set stand in for other pets. ``alpha`` is the target error
     rate.
     """
-    uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy), Policy(alpha=alpha))
+    uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy, unlisted), Policy(alpha=alpha))
     policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted, taxonomy)})
     # Whether a named breed is right is not known where the label has none.
     photos: dict[Population, HeldOutOutputs | None] = {

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.calibration import Temperatures, fit_temperature, fit_temperatures
 from hierpets.hierarchy.outputs import Outputs
+from hierpets.hierarchy.policy import population_shares
 from hierpets.hierarchy.second_look import both_looks
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
@@ -27,8 +28,9 @@ PET_KEPT_OF_SPECIES = 0.99
 class HeldOutOutputs:
     """``species_logits`` [N, S], ``leaf_logits`` [N, L] and ``scores`` [N, 1 + S] of N photos, their labels and paths.
 
-    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species. ``by_main``
-    bool [N]: which the main network answered; None: all.
+    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species;
+    ``species_calibrated``: a softmax of the species logits gives calibrated probabilities. ``by_main`` bool [N]: which
+    the main network answered; None: all.
     """
 
     paths: tuple[str, ...]
@@ -37,6 +39,7 @@ class HeldOutOutputs:
     leaf_logits: np.ndarray
     scores: np.ndarray
     leaf_calibrated: bool = False
+    species_calibrated: bool = False
     by_main: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -47,8 +50,10 @@ class HeldOutOutputs:
         """bool [N]: the photos that no early network answered."""
         return np.ones(len(self), dtype=bool) if self.by_main is None else self.by_main
 
-    def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
-        """One temperature per head that is not calibrated, of the main network: fitted to the photos it answered."""
+    def temperatures(self, taxonomy: Taxonomy, unlisted: HeldOutOutputs | None = None) -> Temperatures:
+        """One temperature per head that is not calibrated, of the main network: fitted to the photos it answered, that
+        of the species to photos of ``unlisted`` breeds as well, as often as these are expected to be asked about.
+        """
         rows = self.waiting
         found = fit_temperatures(
             self.species_logits[rows],
@@ -57,7 +62,20 @@ class HeldOutOutputs:
             leaf=self.labels.leaf[rows],
             taxonomy=taxonomy,
         )
-        return found.model_copy(update={"breeds": {}}) if self.leaf_calibrated else found
+        species = self._species_temperature(unlisted) if unlisted else found.species
+        return Temperatures(
+            species=1.0 if self.species_calibrated else species, breeds={} if self.leaf_calibrated else found.breeds
+        )
+
+    def _species_temperature(self, unlisted: HeldOutOutputs) -> float:
+        own, others = self.where(self.waiting), unlisted.where(unlisted.waiting)
+        share = population_shares(())
+        odds = share["unlisted"] / share["trained"] * len(own) / max(len(others), 1)
+        return fit_temperature(
+            np.concatenate([own.species_logits, others.species_logits]),
+            np.concatenate([own.labels.species, others.labels.species]),
+            weights=np.repeat([1.0, odds], [len(own), len(others)]),
+        )
 
     @property
     def outputs(self) -> Outputs:

@@ -31,7 +31,7 @@ class SecondLooks:
         cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
     ) -> SecondLooks:
         """Fitted to a first look at photos, and at those whose breed was held out too."""
-        calibration = Calibration(taxonomy, first.temperatures(taxonomy), combiner)
+        calibration = Calibration(taxonomy, first.temperatures(taxonomy, unlisted), combiner)
         return cls(calibration, least_pet_score(first, unlisted, taxonomy))
 
     def wanted(self, first: HeldOutOutputs) -> np.ndarray:

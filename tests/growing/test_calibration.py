@@ -27,7 +27,7 @@ def logits_of(photos: int, wrong: int, lead: float) -> LeaveOneOutLogits:
     leaf = np.hstack([np.zeros((photos, 2)), lead * np.eye(2)[answer]])
     labels = Labels(np.ones(photos, int), 2 + breed, tree.species, tuple(map(str, tree.leaves)))
     return LeaveOneOutLogits(
-        np.arange(photos), np.zeros((photos, 2)), leaf, Evidence(*[torch.zeros(photos, 0)] * 3), labels
+        np.arange(photos), np.zeros((photos, 2)), leaf, Evidence(*[torch.zeros(photos, 0)] * 4), labels
     )
 
 

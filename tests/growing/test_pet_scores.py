@@ -15,7 +15,8 @@ from hierpets.growing.learning import add_photos
 from hierpets.growing.network import OpenNetwork
 from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.probabilities import COMBINERS, most_probable_species
-from hierpets.model.ood import OODScorer, pretrained_profiles
+from hierpets.model.ood import OODScorer
+from hierpets.model.pretrained_head import pretrained_profiles
 from hierpets.taxonomy import Leaf
 
 RABBIT = Leaf("rabbit", None)

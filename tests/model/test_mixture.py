@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
-from hierpets.model.mixture import BreedGate, BreedMixture
-from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, Evidence
+from hierpets.model.mixture import BreedGate, BreedMixture, SpeciesWeights
+from hierpets.model.ood import SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import PRETRAINED_TEMPERATURE
 from hierpets.plugin import PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Taxonomy
 
@@ -35,7 +36,8 @@ def gate(generator) -> BreedGate:
 
 def photos(generator, n: int = 6) -> tuple[torch.Tensor, Evidence]:
     logits = torch.from_numpy(generator.normal(size=(n, 5)).astype(np.float32) * 5)
-    tables = (generator.normal(size=shape).astype(np.float32) for shape in ((n, 3), (n, 3, len(SIGNALS)), (n, 3)))
+    shapes = ((n, 3), (n, 3), (n, 3, len(SIGNALS)), (n, 3))
+    tables = (generator.normal(size=shape).astype(np.float32) for shape in shapes)
     return logits, Evidence(*map(torch.from_numpy, tables))
 
 
@@ -67,6 +69,16 @@ def test_the_gate_weighs_both_heads_and_a_trained_breed_takes_what_pretraining_s
     assert (listed <= 1).all()
 
 
+def test_both_heads_are_heard_on_the_species_as_much_as_their_weights_say():
+    logits, (_, evidence) = torch.randn(6, 3), photos(np.random.default_rng(4))
+    weighted = BreedMixture.build(BREEDS, BreedGate.closed(3), DIVISORS, species_weights=SpeciesWeights(0.5, 2.0))
+    found = weighted.mix_species(logits, evidence)
+    torch.testing.assert_close(found, 0.5 * logits + 2.0 * evidence.species)
+    plain = BreedMixture.build(BREEDS, BreedGate.closed(3), DIVISORS)
+    assert plain.mix_species(logits, evidence) is logits
+    assert "species_weights" not in plain.state_dict()
+
+
 def test_a_closed_gate_leaves_the_trained_breeds_alone():
     generator = np.random.default_rng(0)
     logits, evidence = photos(generator)
@@ -90,7 +102,7 @@ def test_a_mixture_without_a_pretrained_head_is_that_of_its_trained_breeds():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_mixture_is_finite_whatever_the_logits(dtype):
     logits, evidence = photos(np.random.default_rng(2))
-    extreme = Evidence(evidence.pet, evidence.breed * 100, evidence.classes * 10 - 30)
+    extreme = evidence._replace(breed=evidence.breed * 100, classes=evidence.classes * 10 - 30)
     mixture = BreedMixture.build(BREEDS, gate(np.random.default_rng(3)), DIVISORS).to(dtype)
     leaf, listed = mixture((logits * 1000).to(dtype), Evidence(*(column.to(dtype) for column in extreme)))
     assert leaf.isfinite().all() and listed.isfinite().all()
@@ -105,8 +117,8 @@ def test_a_leaf_without_any_probability_is_a_number_in_onnx_too(tmp_path):
             super().__init__()
             self.mixture = BreedMixture.build(BREEDS, gate(np.random.default_rng(0)), DIVISORS)
 
-        def forward(self, logits, pet, breed, classes):
-            return self.mixture(logits, Evidence(pet, breed, classes))[0]
+        def forward(self, logits, *evidence):
+            return self.mixture(logits, Evidence(*evidence))[0]
 
     logits, evidence = photos(np.random.default_rng(0))
     logits[:, 0] = 1000.0  # a birman, and by no chance a Siamese

@@ -3,8 +3,14 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, OODScorer, pretrained_probabilities, species_classes
+from hierpets.model.ood import SIGNALS, OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import (
+    PRETRAINED_TEMPERATURE,
+    classes_by_species,
+    pretrained_probabilities,
+    species_classes,
+)
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -122,6 +128,58 @@ def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):
     known, labels, _ = photos
     part = fit(known, labels, knowledge({"cat": (0,)}), ("cat", "axolotl"))
     assert (part(known).pet[..., 1] == 0).all()
+
+
+PETS = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("pug",), "ferret": ()})
+
+
+def of_species(known, labels, shows_each) -> OODScorer:
+    """A scorer of a head of which 0 and 1 show cats, 3 shows dogs, and none a ferret."""
+    head = knowledge({}).head
+    probabilities = torch.softmax(head(known), dim=1).detach().numpy()
+    statistics = ClassStatistics.of(known.numpy(), labels.numpy(), np.ones(len(labels)), PETS.leaves[:3], probabilities)
+    return OODScorer.build(
+        known=PETS.leaves[:3],
+        breeds=PretrainedBreeds.of(PETS, None),
+        means=statistics.means,
+        profiles=statistics.profiles_of(PETS.leaves[:3]),
+        discriminant=fit_lda(statistics, PETS.leaves[:3], shrinkage=0.4),
+        pretrained_head=head,
+        species_classes=[],
+        shows_each=shows_each,
+    )
+
+
+def test_the_mass_of_a_species_is_that_of_its_classes_or_what_shows_no_other(photos):
+    known, labels, outliers = photos
+    shows_each = classes_by_species({"cat": (0, 1), "dog": (3,), "horse": (4,)}, PETS, K)
+    part = of_species(known, labels, shows_each)
+    sharp = pretrained_probabilities(part.pretrained_head, outliers) ** (1 / PRETRAINED_TEMPERATURE)
+    mass = (sharp / sharp.sum(dim=1, keepdim=True)).detach()
+    expected = torch.stack([mass[:, [0, 1]].sum(dim=1), mass[:, 3], mass[:, [2, 4, 5]].sum(dim=1)], dim=1)
+    torch.testing.assert_close(part(outliers).species.detach().exp(), expected, atol=1e-4, rtol=1e-3)
+    again = OODScorer(D, part.spec)
+    again.load_state_dict(part.state_dict())
+    torch.testing.assert_close(again(outliers).species, part(outliers).species)
+
+
+def test_a_head_that_has_no_say_in_the_species_says_nothing(photos):
+    known, labels, outliers = photos
+    part = of_species(known, labels, None)
+    assert (part(outliers).species == 0).all()
+    assert "shows_each" not in part.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("shown", "tree"),
+    [
+        ({"horse": (4,)}, PETS.tree),  # shows none of them
+        ({"cat": (0,)}, {"cat": ("birman", "siamese")}),  # nothing to tell apart
+        ({"cat": (0,), "dog": (3,)}, {"cat": (), "dog": ()}),  # all kinds of cats and dogs were seen
+    ],
+)
+def test_a_head_has_no_say_in_the_species_where_it_helps_nobody(shown, tree):
+    assert classes_by_species(shown, Taxonomy(tree=tree), K) is None
 
 
 def test_the_spec_builds_the_same_shapes(photos):

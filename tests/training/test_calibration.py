@@ -161,3 +161,23 @@ def test_the_pet_threshold_keeps_nearly_all_photos_where_nothing_has_breeds():
     for given_, tree, kept in ((alone, plain, 0.99), (known, TAXONOMY, 0.95)):
         found = calibrate(given_, None, None, taxonomy=tree, combiner="conditional", alpha=0.1)
         assert (given_.scores[:, 0] >= found.policy.pet).mean() == pytest.approx(kept, abs=0.002)
+
+
+def of_species(species: np.ndarray, logits: np.ndarray) -> HeldOutOutputs:
+    """Photos of which the species alone is told."""
+    leaf, paths = 4 * species, tuple(f"{row}.jpg" for row in range(len(species)))
+    flat = np.zeros((len(species), len(TAXONOMY.leaves)))
+    return HeldOutOutputs(paths, labels_of(leaf, TAXONOMY), logits, flat, np.ones((len(species), 3)))
+
+
+def test_a_species_head_that_is_wrong_about_other_breeds_is_less_certain_of_all():
+    """However right it is about those that it saw: one photo in five is expected to show another."""
+    truth = np.arange(400) % 2
+    sure = 50.0 * np.eye(2)
+    known, others = of_species(truth, sure[truth]), of_species(truth, sure[np.arange(400) // 2 % 2])
+    assert known.temperatures(TAXONOMY).species < 5
+    both = known.temperatures(TAXONOMY, others)
+    certain = 1 / (1 + np.exp(-50 / both.species))
+    assert certain == pytest.approx(0.9, abs=0.01), "all of four fifths are right, and half of the others"
+    assert known.temperatures(TAXONOMY, others.where(np.zeros(400, bool))) == known.temperatures(TAXONOMY)
+    assert replace(known, species_calibrated=True).temperatures(TAXONOMY, others).species == 1.0

@@ -52,7 +52,7 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
     learned = np.array([origin != "pretrained" for origin in main.origins])
     uncalibrated = Calibration(main.network.taxonomy, Temperatures(), combiner)
-    cascade = _fit(early, outputs, judged, _Cascade(uncalibrated, learned))
+    cascade = _fit(early, outputs, judged, main.unlisted, _Cascade(uncalibrated, learned))
     return replace(
         main,
         early=tuple(
@@ -119,12 +119,13 @@ def _fit(
     early: Sequence[Trained],
     outputs: Sequence[HeldOutOutputs],
     judged: HeldOutOutputs,
+    unlisted: HeldOutOutputs | None,
     cascade: _Cascade,
 ) -> _Cascade:
     """Temperatures and threshold of each early network, then temperatures of the main one: of what is left to it."""
     taxonomy = cascade.main.taxonomy
     for one, own in zip(early, outputs, strict=True):
-        temperatures = own.temperatures(taxonomy)
+        temperatures = own.temperatures(taxonomy, one.unlisted)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
         threshold = max(LEAST_THRESHOLD, fit_early_threshold(certain, cascade.right(own), cascade.right(judged)))
@@ -137,7 +138,8 @@ def _fit(
             share=float((waiting & (certain > threshold)).mean()),
         )
         cascade = replace(cascade, early=(*cascade.early, spec))
-    temperatures = cascade(outputs, judged).temperatures(taxonomy)
+    others = cascade.of([one.unlisted for one in early], unlisted)
+    temperatures = cascade(outputs, judged).temperatures(taxonomy, others)
     return replace(cascade, main=cascade.main.with_temperatures(temperatures))
 
 

@@ -11,8 +11,9 @@ from torch import nn
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.model.heads import Heads
-from hierpets.model.ood import OODScorer, species_classes
+from hierpets.model.ood import OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.pretrained_head import classes_by_species, species_classes
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
 from hierpets.training.features.feature_set import FeatureSet
@@ -73,8 +74,12 @@ def fit_ood_scorer(
     statistics: ClassStatistics, pretrained_head: PretrainedHead | None, breeds: PretrainedBreeds
 ) -> OODScorer:
     """The OOD scorer of the leaves in some statistics, which are among those of ``breeds``."""
-    head = pretrained_head.head if pretrained_head else None
-    return refit_ood_scorer(statistics, head, species_classes(pretrained_head, statistics.taxonomy.species), breeds)
+    shown = species_classes(pretrained_head, statistics.taxonomy.species)
+    if pretrained_head is None:
+        return refit_ood_scorer(statistics, None, shown, breeds)
+    head = pretrained_head.head
+    shows_each = classes_by_species(pretrained_head.species_classes, breeds.taxonomy, head.out_features)
+    return refit_ood_scorer(statistics, head, shown, breeds, shows_each=shows_each)
 
 
 def refit_ood_scorer(
@@ -83,11 +88,12 @@ def refit_ood_scorer(
     shown: Sequence[int],
     breeds: PretrainedBreeds,
     *,
+    shows_each: np.ndarray | None = None,
     grown: Collection[str] = (),
     trained_classes: Sequence[int] = (),
 ) -> OODScorer:
     """The same with the layer of a pretrained head alone, of whose classes those ``shown`` show a known species, and
-    ``trained_classes`` one that is not ``grown``.
+    ``trained_classes`` one that is not ``grown``. ``shows_each`` bool [S, K] as :func:`classes_by_species` gives it.
     """
     known = statistics.leaves
     return OODScorer.build(
@@ -98,6 +104,7 @@ def refit_ood_scorer(
         discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
         pretrained_head=head,
         species_classes=shown,
+        shows_each=shows_each,
         grown=grown,
         trained_classes=trained_classes,
     )

@@ -9,16 +9,18 @@ import numpy as np
 
 from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.policy import ENOUGH_OTHERS
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.mixture import BreedMixture
-from hierpets.model.network import mix_breeds
+from hierpets.model.mixture import BreedMixture, SpeciesWeights
+from hierpets.model.network import mix
 from hierpets.model.ood import Evidence, OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.frozen.fit import FrozenResult
 from hierpets.training.frozen.gate import GatePhotos, fit_gate, gate_sources
+from hierpets.training.frozen.species import SpeciesPhotos, fit_species_weights, species_margin
 from hierpets.training.outputs import HeldOutOutputs
 
 __all__ = ["HeldOutPhotos", "Mixing", "PhotosByPopulation", "fit_mixing"]
@@ -41,6 +43,10 @@ class HeldOutPhotos(NamedTuple):
         """Those where ``chosen`` (bool [M]) is true."""
         rows, species, leaf = (array[chosen] for array in (self.rows, self.species, self.leaf))
         return HeldOutPhotos(rows, species, leaf, self.evidence.where(chosen))
+
+    def of_species(self, labels: Labels, margin: float) -> SpeciesPhotos:
+        """What is said of their species, by the ``margin`` of the species head; ``labels`` are those of all photos."""
+        return SpeciesPhotos(self.species / margin, self.evidence.species.numpy(), labels.species[self.rows])
 
 
 class PhotosByPopulation(NamedTuple):
@@ -80,19 +86,16 @@ class Mixing:
         rows, tree = photos.rows, self.breeds.taxonomy
         if not len(rows):
             return None
-        leaf, scores = np.zeros((len(rows), len(tree.leaves))), np.zeros((len(rows), 1 + len(tree.species)))
+        columns = len(tree.species), len(tree.leaves), 1 + len(tree.species)
+        found = Outputs(*(np.zeros((len(rows), count)) for count in columns))
         for fold, mixture in enumerate(self._by_fold):
             inside = self._found.folds[rows] == fold
             own = photos.where(inside)
-            leaf[inside], scores[inside] = mix_breeds(self._scorer, mixture, own.species, own.leaf, own.evidence)
-        return HeldOutOutputs(
-            paths=tuple(train.paths[row] for row in rows),
-            labels=self.breeds.relabel(train.labels().where(rows)),
-            species_logits=photos.species,
-            leaf_logits=leaf,
-            scores=scores,
-            leaf_calibrated=True,
-        )
+            answers = mix(self._scorer, mixture, own.species, own.leaf, own.evidence)
+            for column, values in zip(found, answers, strict=True):
+                column[inside] = values
+        paths, labels = tuple(train.paths[row] for row in rows), train.labels().where(rows)
+        return self._outputs(paths, labels, found)
 
     def second_look(self, rows: np.ndarray, features: np.ndarray) -> PhotosByPopulation:
         """What a second look at some training photos gives, ``rows`` int64 [K] ascending, by its features [K, D]."""
@@ -104,9 +107,17 @@ class Mixing:
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
         """The outputs for photos that nothing was fitted to, by their features [N, D]."""
         species, leaf = self._found.fit.heads(features)
-        leaf, scores = mix_breeds(self._scorer, self.mixture, species, leaf, self._scorer.evidence(features))
-        labels = self.breeds.relabel(photos.labels())
-        return HeldOutOutputs(tuple(photos.paths), labels, species, leaf, scores, leaf_calibrated=True)
+        found = mix(self._scorer, self.mixture, species, leaf, self._scorer.evidence(features))
+        return self._outputs(tuple(photos.paths), photos.labels(), found)
+
+    def _outputs(self, paths: tuple[str, ...], labels: Labels, found: Outputs) -> HeldOutOutputs:
+        return HeldOutOutputs(
+            paths,
+            self.breeds.relabel(labels),
+            *found,
+            leaf_calibrated=True,
+            species_calibrated=self.mixture.species_evidence,
+        )
 
 
 def fit_mixing(
@@ -148,13 +159,28 @@ def fit_mixing(
     gate_photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
     sources = gate_sources(gate_photos, species=len(taxonomy.species), extended=extended)
 
+    margin = species_margin(found.fit.heads.species, found.statistics, taxonomy.species)
+
+    def weights(fold: int | None) -> SpeciesWeights | None:
+        """Fitted to all folds but one; None where the pretrained head has no say in the species."""
+        if not found.fit.ood_scorer.spec.species_evidence:
+            return None
+        kept = (own.where(found.folds[own.rows] != fold) for own in (photos.trained, photos.unlisted))
+        head, pretrained = fit_species_weights(*(own.of_species(labels, margin) for own in kept))
+        return SpeciesWeights(head / margin, pretrained)
+
     def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
         """Fitted to all folds but one, by the gates of the same sources as the whole: the thresholds that are fitted to
         what these mixtures say are used with that one.
         """
         kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(gate_photos, gated, strict=True))
-        gate = fit_gate([*kept], sources)
-        return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)
+        return BreedMixture.build(
+            breeds,
+            fit_gate([*kept], sources),
+            temperatures.divisors(taxonomy),
+            combiner=combiner,
+            species_weights=weights(fold),
+        )
 
     by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))
     whole = fitted(None)
@@ -165,8 +191,8 @@ def _by_population(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds
     unseen, by_breed = found.out_of_fold, found.held_out_breeds
     judged = np.isin(by_breed.rows, unseen.rows)
     rows = by_breed.rows[judged]
-    places = unseen.places(rows)
-    species, leaf = unseen.species[places], unseen.leaf[places]
+    margin = species_margin(found.fit.heads.species, found.statistics, breeds.taxonomy.species)
+    species, leaf = by_breed.species[judged] * margin, unseen.leaf[unseen.places(rows)]
     leaf[np.arange(len(rows)), labels.leaf[rows]] = HELD_OUT_LOGIT  # as heads that did not see the breed
     known = np.asarray(breeds.classes_of(labels.leaf[rows]).any(axis=1))
     return PhotosByPopulation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierpets.model.ood import pretrained_profiles
+from hierpets.model.pretrained_head import pretrained_profiles
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy

@@ -171,7 +171,7 @@ def test_photos_of_breeds_that_were_held_out_go_the_same_way(early, main, group)
 
     found = getattr(fit_cascade([without_own_breed(early)], without_own_breed(main), combiner="conditional"), group)
     assert 0 < found.by_main.mean() < 1
-    joint = calibrated(found, found.temperatures(TAXONOMY))
+    joint = calibrated(found, Temperatures())
     several = TAXONOMY.leaf_species[found.labels.leaf] < 2  # of a species with other breeds
     assert joint[np.arange(len(rows)), found.labels.leaf][several].max() < 1e-6
 

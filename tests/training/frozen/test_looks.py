@@ -68,7 +68,8 @@ def case() -> Case:
 
 def doubtful(case: Case, part) -> np.ndarray:
     first = case.first
-    least, temperatures = least_pet_score(first.trained, first.unlisted, TREE), first.trained.temperatures(TREE)
+    least = least_pet_score(first.trained, first.unlisted, TREE)
+    temperatures = first.trained.temperatures(TREE, first.unlisted)
     return is_doubtful(part.outputs, Calibration(TREE, temperatures, "conditional"), least=least)
 
 

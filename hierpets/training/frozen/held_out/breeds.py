@@ -7,61 +7,80 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hierpets.model.heads import Linear
 from hierpets.model.ood import Evidence, OODScorer, no_evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.fitter import fit_ood_scorer
+from hierpets.training.frozen.fitter import DISCRIMINANT, fit_ood_scorer
 from hierpets.training.frozen.held_out.folds import each_fold
+from hierpets.training.frozen.lda import fit_lda
+from hierpets.training.frozen.species import species_margin
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["HeldOutBreeds", "held_out_breeds"]
 
 
-class HeldOutBreeds(NamedTuple):
-    """M photos whose breed was held out of training, and their ``rows`` int64 [M] among all. ``pretrained`` is the
-    evidence where the pretrained head may know the breed, ``unlisted`` where its class is hidden too. ``scorers`` are
-    those that did not see the breeds of these photos, each with its rows.
+class BreedsLeftOut(NamedTuple):
+    """What did not see the breeds of photos ``rows`` int64 [K]: an OOD scorer and a ``species`` head, whose logits are
+    in units of its margin.
     """
 
+    scorer: OODScorer
+    species: Linear
+    rows: np.ndarray
+
+
+class HeldOutBreeds(NamedTuple):
+    """M photos whose breed was held out of training, and their ``rows`` int64 [M] among all. ``species`` [M, S] are the
+    logits of a species head that did not see the breed, in units of its margin. ``pretrained`` is the evidence where
+    the pretrained head may know the breed, ``unlisted`` where its class is hidden too. ``fits`` did not see the breeds
+    of these photos.
+
+    The species head is a linear discriminant, whatever that of the model is.
+    """
+
+    species: np.ndarray
     pretrained: Evidence
     unlisted: Evidence
     rows: np.ndarray
-    scorers: tuple[tuple[OODScorer, np.ndarray], ...]
+    fits: tuple[BreedsLeftOut, ...]
 
     @classmethod
     def joined(cls, parts: Sequence[HeldOutBreeds]) -> HeldOutBreeds:
         """All photos of at least one part."""
-        pretrained, unlisted, rows, scorers = zip(*parts, strict=True)
-        return cls(Evidence.joined(pretrained), Evidence.joined(unlisted), np.concatenate(rows), sum(scorers, ()))
+        species, pretrained, unlisted, rows, fits = zip(*parts, strict=True)
+        evidence = Evidence.joined(pretrained), Evidence.joined(unlisted)
+        return cls(np.concatenate(species), *evidence, np.concatenate(rows), sum(fits, ()))
 
     @classmethod
     def empty(cls, breeds: PretrainedBreeds) -> HeldOutBreeds:
         """Of no photo."""
-        return cls(no_evidence(0, breeds), no_evidence(0, breeds), np.zeros(0, np.int64), ())
+        species = np.zeros((0, len(breeds.taxonomy.species)))
+        return cls(species, no_evidence(0, breeds), no_evidence(0, breeds), np.zeros(0, np.int64), ())
 
     @classmethod
-    def ask(
-        cls, scorer: OODScorer, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
-    ) -> HeldOutBreeds:
-        """What a scorer says of K photos, by their ``rows`` int64 [K], ``features`` [K, D] and ``leaf`` int [K], a
-        trained one that it did not see.
+    def ask(cls, fit: BreedsLeftOut, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds) -> HeldOutBreeds:
+        """What a fit says of its K photos, by their ``features`` [K, D] and ``leaf`` int [K], a trained one that it did
+        not see.
         """
         own = breeds.classes_of(breeds.trained_columns[leaf])
-        return cls(scorer.evidence(features), scorer.evidence(features, own), rows, ((scorer, rows),))
+        evidence = fit.scorer.evidence(features), fit.scorer.evidence(features, own)
+        return cls(fit.species(features), *evidence, fit.rows, (fit,))
 
     def second_look(
         self, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
     ) -> HeldOutBreeds:
-        """What the same scorers say of a second look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far
-        as they are among these; ``leaf`` int [K] as in :meth:`ask`.
+        """What the same fits say of a second look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far as
+        they are among these; ``leaf`` int [K] as in :meth:`ask`.
         """
         parts = [HeldOutBreeds.empty(breeds)]
-        for scorer, own in self.scorers:
-            inside = np.isin(rows, own)
-            parts.append(HeldOutBreeds.ask(scorer, rows[inside], features[inside], leaf[inside], breeds))
+        for fit in self.fits:
+            inside = np.isin(rows, fit.rows)
+            asked = fit._replace(rows=rows[inside])
+            parts.append(HeldOutBreeds.ask(asked, features[inside], leaf[inside], breeds))
         return HeldOutBreeds.joined(parts)
 
 
@@ -87,16 +106,23 @@ def held_out_breeds(
     learned, group = np.where(learned, group, -1), np.where(asked, group, -1)
     present = np.unique(learned[learned >= 0])
     parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))
-    scorers = {
-        g: fit_ood_scorer(total - part, pretrained_head, breeds)
-        for g, part in parts.items()
-        if {*total.leaves} - {*part.labels}
-    }
+    others = {g: total - part for g, part in parts.items() if {*total.leaves} - {*part.labels}}
+    scorers = {g: fit_ood_scorer(own, pretrained_head, breeds) for g, own in others.items()}
+    heads = {g: _species_head(own, photos.taxonomy.species) for g, own in others.items()}
     found = [HeldOutBreeds.empty(breeds)]
     for g, rows, features in each_fold(photos, group):
         if g in scorers:
-            found.append(HeldOutBreeds.ask(scorers[g], rows, features, photos.labels.leaf[rows], breeds))
+            fit = BreedsLeftOut(scorers[g], heads[g], rows)
+            found.append(HeldOutBreeds.ask(fit, features, photos.labels.leaf[rows], breeds))
     return HeldOutBreeds.joined(found)
+
+
+def _species_head(statistics: ClassStatistics, species: Sequence[str]) -> Linear:
+    """A species head whose logits are in units of its margin."""
+    leaves = [Leaf(name, None) for name in species]
+    head = fit_lda(statistics.by_species, leaves, shrinkage=DISCRIMINANT.shrinkage)
+    margin = species_margin(head, statistics, species)
+    return Linear(head.weight / margin, head.bias / margin)
 
 
 def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:

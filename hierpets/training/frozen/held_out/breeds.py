@@ -107,12 +107,15 @@ def held_out_breeds(
     present = np.unique(learned[learned >= 0])
     parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))
     others = {g: total - part for g, part in parts.items() if {*total.leaves} - {*part.labels}}
-    scorers = {g: fit_ood_scorer(own, pretrained_head, breeds) for g, own in others.items()}
-    heads = {g: _species_head(own, photos.taxonomy.species) for g, own in others.items()}
+    fits = {
+        g: (fit_ood_scorer(own, pretrained_head, breeds), _species_head(own, photos.taxonomy.species))
+        for g, own in others.items()
+        if {*own.taxonomy.species} == {*photos.taxonomy.species}
+    }
     found = [HeldOutBreeds.empty(breeds)]
     for g, rows, features in each_fold(photos, group):
-        if g in scorers:
-            fit = BreedsLeftOut(scorers[g], heads[g], rows)
+        if g in fits:
+            fit = BreedsLeftOut(*fits[g], rows)
             found.append(HeldOutBreeds.ask(fit, features, photos.labels.leaf[rows], breeds))
     return HeldOutBreeds.joined(found)
 

@@ -134,15 +134,15 @@ def describe(backbone: str, rows: dict[tuple[int, tuple[str, ...]], np.ndarray])
         f"| ---: | --- |{' ---: |' * len(ASKED)}",
     ]
     for (size, species), counts in rows.items():
-        cells = (", ".join(map(describe_answers, pair)) for pair in zip(*counts, strict=True))
+        cells = (", ".join(map(describe_answers, both)) if both[0][2] else "" for both in zip(*counts, strict=True))
         lines.append(f"| {size} | {', '.join(f'{name}s' for name in species)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def describe_answers(counts: np.ndarray) -> str:
-    """The share of wrong answers, and of unknown ones; as little as that where nothing was asked."""
+    """The share of wrong answers, and of unknown ones."""
     wrong, unknown, every = counts.tolist()
-    return f"{wrong / every:.1%} ({unknown / every:.0%})" if every else "-"
+    return f"{wrong / every:.1%} ({unknown / every:.0%})"
 
 
 if __name__ == "__main__":

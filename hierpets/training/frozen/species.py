@@ -40,7 +40,9 @@ class SpeciesPhotos(NamedTuple):
 
     def surprise(self, weights: SpeciesWeights) -> float:
         """The mean negative log-likelihood."""
-        log_probabilities = log_softmax(weights.head * self.logits + weights.pretrained * self.masses)
+        # In float32 it would be flat to the steps by which the search finds its way.
+        logits, masses = self.logits.astype(np.float64), self.masses.astype(np.float64)
+        log_probabilities = log_softmax(weights.head * logits + weights.pretrained * masses)
         return -float(log_probabilities[np.arange(len(self.species)), self.species].mean())
 
 

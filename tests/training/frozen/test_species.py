@@ -29,6 +29,8 @@ def test_many_photos_say_what_logistic_regression_does():
     weights = np.repeat([shares["trained"] / 6000, shares["unlisted"] / 3000], [6000, 3000])
     expected = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-8).fit(leads, both[2], weights * 9000).coef_[0]
     np.testing.assert_allclose(fit_species_weights(trained, others), expected, rtol=0.01)
+    coarse = [one._replace(masses=one.masses.astype(np.float32)) for one in (trained, others)]
+    np.testing.assert_allclose(fit_species_weights(*coarse), expected, rtol=0.01)
 
 
 def test_the_head_that_is_wrong_about_other_breeds_is_heard_less():

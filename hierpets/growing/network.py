@@ -80,16 +80,16 @@ class OpenNetwork:
             )
         )
         changed = self._changed(taxonomy=breeds.taxonomy, origins=self._origins(breeds))
-        network.ood_scorer = self._scorer(statistics, breeds, changed.manifest.grown_species)
+        network.ood_scorer = scorer = self._scorer(statistics, breeds, changed.manifest.grown_species)
         network.mixture = BreedMixture.build(
             breeds,
             self._gate(taxonomy.species),
             self.temperatures.divisors(breeds.taxonomy),
             combiner=self.manifest.combiner,
             species_temperature=self.temperatures.species,
-            species_weights=self._species_weights(network, statistics),
+            species_weights=self._species_weights(network, statistics) if scorer.spec.species_evidence else None,
         )
-        changed = changed._changed(ood=network.ood_scorer.spec)
+        changed = changed._changed(ood=scorer.spec)
         return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)
 
     def tempered(self, temperatures: Temperatures) -> OpenNetwork:
@@ -159,12 +159,10 @@ class OpenNetwork:
                 weight[s], bias[s] = old.weight[known.index(name)].numpy(), old.bias[known.index(name)].numpy()
         return BreedGate(old.center.numpy(), old.scale.numpy(), weight, bias)
 
-    def _species_weights(self, network: HierarchicalNetwork, statistics: ClassStatistics) -> SpeciesWeights | None:
+    def _species_weights(self, network: HierarchicalNetwork, statistics: ClassStatistics) -> SpeciesWeights:
         """Those of before for the heads of a network that are fitted to other statistics: their logits may be larger or
         smaller as a whole.
         """
-        if not self.mixture.species_evidence or not network.ood_scorer or not network.ood_scorer.spec.species_evidence:
-            return None
         head, pretrained = self.mixture.species_weights.tolist()
         before, now = (
             species_margin(heads.get_heads().species, known, known.taxonomy.species)

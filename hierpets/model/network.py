@@ -21,8 +21,8 @@ class NetworkOutput(NamedTuple):
     """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
 
     With an OOD scorer the last are logarithms of probabilities within each species, and the pretrained head may have a
-    say in the logits of the species. ``scores`` [B, 1 + S] are the
-    pet score, and for each species the probability that the breed is one of its leaves; 0 and 1 without an OOD scorer.
+    say in the logits of the species. ``scores`` [B, 1 + S] are the pet score, and for each species the probability that
+    the breed is one of its leaves; 0 and 1 without an OOD scorer.
     """
 
     features: torch.Tensor

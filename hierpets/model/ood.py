@@ -17,12 +17,7 @@ from hierpets.model.pretrained_head import pretrained_probabilities, sharpened
 from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Leaf
 
-__all__ = [
-    "SIGNALS",
-    "Evidence",
-    "OODScorer",
-    "no_evidence",
-]
+__all__ = ["SIGNALS", "Evidence", "OODScorer", "no_evidence"]
 
 FLOOR = 1e-9
 SPECIES_FLOOR = 1e-6  # of the mass of a species: what is less likely than that says no more

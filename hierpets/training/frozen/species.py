@@ -23,7 +23,8 @@ __all__ = ["SpeciesPhotos", "fit_species_weights", "species_margin"]
 
 EXPECTED = SpeciesWeights(5.0, 0.4)
 """Where no breed was held out, and near that where few were: the first of logits in units of :func:`species_margin`.
-Chosen on Oxford-IIIT Pet, as is the next (docs/experiments.md)."""
+Chosen with EfficientNet-Lite0 on photos of Oxford-IIIT Pet and from elsewhere, as is the next
+(docs/experiments.md)."""
 SPREAD = 0.5
 """The standard deviation of what is believed of the logarithms of both weights beforehand."""
 FARTHEST = 6.0  # of a logarithm from what is expected

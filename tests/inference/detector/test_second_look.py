@@ -395,7 +395,9 @@ def test_a_photo_that_is_gone_when_it_is_looked_at_again_is_answered_by_the_firs
     for name in ("gone", "there"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((20, 20, 3), np.uint8))
     engine = Doubting(lambda: (tmp_path / "gone.png").unlink(missing_ok=True))
-    gone, there = predictor_with(Sees(dog=3.0), engine).predict([tmp_path / "gone.png", tmp_path / "there.png"])
+    photos = [tmp_path / "gone.png", tmp_path / "there.png"]
+    # As one batch: two workers could run the network on the other photo before this one is read.
+    gone, there = predictor_with(Sees(dog=3.0), engine).stream(photos, batch_size=2)
     assert (gone.error, there.error) == (None, None)
     assert gone.second_look is None
     np.testing.assert_array_equal(gone.joint, there.joint)

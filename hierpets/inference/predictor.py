@@ -14,7 +14,6 @@ import numpy as np
 
 from hierpets.bundle.identity import ModelId
 from hierpets.bundle.manifest import Manifest
-from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
@@ -342,8 +341,8 @@ class Predictor:
     def _adviser(self, photo: NamedPhoto, request: Request) -> Callable[..., RecommendationRecord | None]:
         """What recommends for an animal in a photo."""
         assert request.advise is not None
-        read = partial(self.cascade.decode, photo.photo, request.limits, warn=told_before)
-        look = None if self._bystanders is None else cache(partial(self._bystanders, read))
+        read = partial(self.cascade.decode_closest, photo.photo, request.limits)
+        look = None if self._bystanders is None else cache(partial(self._bystanders, read, self.cascade.judge))
         return partial(request.advise, look=look, explain=request.options.explain)
 
 

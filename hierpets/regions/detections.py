@@ -10,7 +10,7 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
-__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "best_beside", "detected", "is_beside", "small_animal"]
+__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "distinct", "is_beside", "small_animal"]
 
 LEAST_SCORE = 0.2  # probability of an animal
 SHARED = 0.5  # of the smaller box, above which two show one thing
@@ -19,21 +19,26 @@ LARGE = 0.5  # share of the photo, from which on a closer look shows little more
 
 
 def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
-    """What may be animals, by boxes' upper, left, lower and right ``edges`` [N, 4] and ``scores`` [N], from 0 to 1.
-
-    Of boxes on one place the likeliest is kept.
-    """
-    found: list[FoundBox] = []
-    for one in _likeliest(edges, scores, LEAST_SCORE):
-        if all(one.box.shared(other.box) <= SHARED for other in found):
-            found.append(one)
-            if len(found) == MOST:
-                break
+    """What may be animals, by boxes' upper, left, lower and right ``edges`` [N, 4] and ``scores`` [N], from 0 to 1."""
+    found = distinct(edges, scores, least=LEAST_SCORE, most=MOST)
     n = len(found)
     mass = np.array([one.score for one in found], float)
     return Candidates(tuple(found), mass, np.ones(n, bool), np.zeros((n, n), bool), np.full(n, Finder.DETECTOR)).where(
         range(n)
     )
+
+
+def distinct(edges: np.ndarray, scores: np.ndarray, *, least: float, most: int) -> list[FoundBox]:
+    """The boxes of a score of at ``least`` so much, so many at ``most``; of those on one place the likeliest. Arguments
+    as those of :func:`detected`.
+    """
+    found: list[FoundBox] = []
+    for one in _likeliest(edges, scores, least):
+        if all(one.box.shared(other.box) <= SHARED for other in found):
+            found.append(one)
+            if len(found) == most:
+                break
+    return found
 
 
 def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
@@ -45,18 +50,13 @@ def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
 
 
 def is_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray) -> bool:
-    """Whether what may be an animal by its ``scores`` [N] shares little with the likeliest of ``others`` [N]."""
-    is_seen = next(_likeliest(edges, others, LEAST_SCORE), None) is not None
-    return is_seen and best_beside(edges, scores, others) > 0
-
-
-def best_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray, *, least: float = LEAST_SCORE) -> float:
-    """The highest of the ``scores`` [N], from the ``least`` on, of what shares little with the likeliest of ``others``
-    [N], or of anything where none of those may be an animal; 0, where nothing has one.
+    """Whether what may be an animal by its ``scores`` [N] shares little with the likeliest of ``others`` [N]; false
+    where none of those may be one.
     """
     other = next(_likeliest(edges, others, LEAST_SCORE), None)
-    likeliest = _likeliest(edges, scores, least)
-    return next((one.score or 0.0 for one in likeliest if other is None or one.box.shared(other.box) <= SHARED), 0.0)
+    if other is None:
+        return False
+    return any(one.box.shared(other.box) <= SHARED for one in _likeliest(edges, scores, LEAST_SCORE))
 
 
 def _likeliest(edges: np.ndarray, scores: np.ndarray, least: float) -> Iterator[FoundBox]:

@@ -24,7 +24,7 @@ from hierpets.export.web.schema import (
     WebModel,
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
-from hierpets.inference.detector.bystanders import CLEARLY, LEAST_BESIDE
+from hierpets.inference.detector.bystanders import LEAST_SEEN, LEAST_SHOWN, MOST, VIEW
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION, known_animals
 from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
@@ -52,10 +52,11 @@ def describe(
         about=About(hierpets_version=hierpets.__version__, model=model, taxonomy=manifest.taxonomy.tree),
         networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
         decoded_side=manifest.decoded_side,
+        detail=DETAIL,
         rules=_rules(manifest),
         detector=_detector(manifest.taxonomy.species),
         second_look=_second_look(SecondLookRule.of(manifest)),
-        bystanders=BystanderRules(least=LEAST_BESIDE, clearly=CLEARLY),
+        bystanders=BystanderRules(least_seen=LEAST_SEEN, least_shown=LEAST_SHOWN, most=MOST, view=VIEW),
         advice=advise(recommender, manifest),
     )
 
@@ -104,7 +105,6 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
     if rule is None:
         return None
     return SecondLookRules(
-        detail=DETAIL,
         pets=_places(rule.species),
         opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
         animals=tuple(
@@ -121,7 +121,6 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         weight=WEIGHT,
         closer=rule.closer,
         large=LARGE,
-        margin=MARGIN,
     )
 
 
@@ -136,6 +135,7 @@ def _detector(species: Sequence[str]) -> DetectorRules | None:
         least_score=LEAST_SCORE,
         least_side=LEAST_SIDE,
         shared=SHARED,
+        margin=MARGIN,
     )
 
 

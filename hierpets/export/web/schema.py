@@ -120,7 +120,8 @@ class AnimalRules(StrictModel):
 
 class DetectorRules(StrictModel):
     """The detector's ``file``, which sees squares of ``size`` pixels, and what is made of its boxes: the numbers of
-    :mod:`hierpets.regions.detections`. ``animals`` [S] are the places of the species among its animals.
+    :mod:`hierpets.regions.detections`. ``animals`` [S] are the places of the species among its animals; what is cut out
+    has a ``margin``.
     """
 
     file: str
@@ -129,6 +130,7 @@ class DetectorRules(StrictModel):
     least_score: float
     least_side: float
     shared: float
+    margin: float
 
 
 class SecondLookRules(StrictModel):
@@ -140,7 +142,6 @@ class SecondLookRules(StrictModel):
     ``closer``: whether the main network is asked again.
     """
 
-    detail: int
     pets: tuple[int, ...]
     opinions: tuple[OpinionRules, ...]
     animals: tuple[AnimalRules, ...]
@@ -153,16 +154,15 @@ class SecondLookRules(StrictModel):
     weight: float
     closer: bool
     large: float
-    margin: float
 
 
 class BystanderRules(StrictModel):
-    """From which probability on an animal may be beside the pet, and how many times as probable as the pet one in its
-    place must be: :mod:`hierpets.inference.detector.bystanders`.
-    """
+    """What may be an animal beside the pet: the numbers of :mod:`hierpets.inference.detector.bystanders`."""
 
-    least: float
-    clearly: float
+    least_seen: float
+    least_shown: float
+    most: int
+    view: tuple[float, float]
 
 
 class ProductChoice(StrictModel):
@@ -225,12 +225,15 @@ class PageAdvice(StrictModel):
 
 
 class WebModel(StrictModel):
-    """The whole file; ``scripts`` is the digest of those that it is written for."""
+    """The whole file; ``scripts`` is the digest of those that it is written for. A photo is decoded with a shorter side
+    of at least ``decoded_side`` pixels, and ``detail`` times as large where parts of it are looked at.
+    """
 
     scripts: str
     about: About
     networks: tuple[Network, ...]
     decoded_side: int
+    detail: int
     rules: Rules
     detector: DetectorRules | None
     second_look: SecondLookRules | None

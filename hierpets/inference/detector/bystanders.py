@@ -6,40 +6,74 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hierpets.inference.detector.network import ANIMALS, Detections, Detector, known_animals
-from hierpets.regions.detections import LEAST_SCORE, best_beside
+from hierpets.inference.detector.network import Detections, Detector, known_animals
+from hierpets.regions.boxes import Box
+from hierpets.regions.detections import distinct
 
-__all__ = ["CLEARLY", "LEAST_BESIDE", "Bystanders"]
+__all__ = ["LEAST_SEEN", "LEAST_SHOWN", "MOST", "VIEW", "Bystanders", "Judge", "views"]
 
-LEAST_BESIDE = 0.03
-"""Probability from which on it may be an animal beside another: one in five small cats beside a dog has less, and one
-dog in twenty has a cat beside it where there is none (docs/experiments.md)."""
-CLEARLY = 4.0
-"""How many times as probable as the pet another animal must be that is in the same place, such as one before it."""
+LEAST_SEEN = 0.03
+"""Probability to the detector of another animal in a box, from which on the network is asked what the box shows."""
+LEAST_SHOWN = 0.05
+"""Probability to the network from which on a box shows one: harm weighs twenty times as much as what suits the pet."""
+MOST = 3
+"""Boxes that the network is asked about, the likeliest ones: with more of them, more dogs have a cat somewhere."""
+VIEW = 0.6, 0.85
+"""The share of a photo's longer side, and of its shorter one, that each of two closer views shows. The detector sees
+squares of 300 pixels, in which a small animal of a whole photo is lost (docs/experiments.md)."""
+
+Judge = Callable[[Sequence[np.ndarray]], np.ndarray]
+"""How probable each species of the model is in parts of photos, each RGB uint8 [H, W, 3]: float [N, S]."""
 
 
 class Bystanders:
     """Looks for animals of a model's ``species`` beside the one that a photo is answered with: by a ``detector``, which
-    knows few of them.
+    knows few of them, and overlooks few of these; and by the model itself, which says what it takes for one.
     """
 
     def __init__(self, detector: Detector, species: Sequence[str]):
         self._detector, self._species = detector, tuple(species)
 
-    def __call__(self, read: Callable[[], np.ndarray], pet: str) -> np.ndarray:
+    def __call__(self, read: Callable[[], np.ndarray], judge: Judge, pet: str) -> np.ndarray:
         """For each species the probability that one of it is beside the pet, float [S]; zero for that of the ``pet``
         and where none is seen. ``read`` gives the photo, RGB uint8 [H, W, 3].
 
         :raises ImageError: it cannot be read.
         """
+        none = np.zeros(len(self._species))
         others = [name for name in known_animals(self._species) if name != pet]
-        seen = self._detector(read()) if others else None
-        return np.array([_beside(seen, name, pet) if seen and name in others else 0.0 for name in self._species])
+        if not others:
+            return none
+        photo = read()
+        seen = self._see(photo)
+        boxes = distinct(seen.edges, seen.probability(others), least=LEAST_SEEN, most=MOST)
+        if not boxes:
+            return none
+        shown = judge([found.box.squared(*photo.shape[:2]).cut(photo) for found in boxes]).max(axis=0)
+        is_other = np.array([name != pet for name in self._species])
+        return np.where(is_other & (shown >= LEAST_SHOWN), shown, none)
+
+    def _see(self, photo: np.ndarray) -> Detections:
+        """What the detector sees in all :func:`views` of a photo."""
+        found = [(view, self._detector(view.cut(photo))) for view in views(*photo.shape[:2])]
+        edges = [_as_of_whole(seen.edges, view) for view, seen in found]
+        return Detections(np.concatenate(edges), np.concatenate([seen.logits for _, seen in found]))
 
 
-def _beside(seen: Detections, name: str, pet: str) -> float:
-    """How probable the likeliest animal is that is beside the pet, or in its place and clearly not the pet."""
-    scores = seen.probability([name])
-    of_pet = seen.probability([pet]) if pet in ANIMALS else np.zeros(len(scores))
-    in_its_place = scores[(scores >= LEAST_SCORE) & (scores >= CLEARLY * of_pet)]
-    return max(best_beside(seen.edges, scores, of_pet, least=LEAST_BESIDE), float(in_its_place.max(initial=0.0)))
+def views(height: int, width: int) -> tuple[Box, ...]:
+    """What the detector is shown of a photo of so many pixels: the whole, and two parts that share a fifth of its
+    longer side, where animals stand: at the bottom, or, one above the other, in the middle.
+    """
+    long, short = VIEW
+    whole = Box(left=0, top=0, width=1, height=1)
+    if width >= height:
+        parts = [Box(left=left, top=1 - short, width=long, height=short) for left in (0, 1 - long)]
+    else:
+        parts = [Box(left=(1 - short) / 2, top=top, width=short, height=long) for top in (0, 1 - long)]
+    return whole, *parts
+
+
+def _as_of_whole(edges: np.ndarray, view: Box) -> np.ndarray:
+    """Edges [N, 4] as shares of a photo, of those as shares of a view: upper, left, lower and right ones."""
+    start, size = np.array([view.top, view.left] * 2), np.array([view.height, view.width] * 2)
+    return start + size * edges.clip(0, 1)

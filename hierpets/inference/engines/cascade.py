@@ -14,8 +14,9 @@ from hierpets.bundle.manifest import Manifest
 from hierpets.data.decoding.damage import Warn, told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import to_square
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, ImageError
 from hierpets.hierarchy.early import on_main_scale
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.regions.boxes import Box
 
@@ -119,6 +120,16 @@ class Cascade:
         """
         return self.decode(photo, limits, detail=DETAIL, warn=told_before)
 
+    def decode_closest(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+        """The same, or, where it is too large for that, in as much detail as at first.
+
+        :raises ImageError: it cannot be read.
+        """
+        try:
+            return self.decode_again(photo, limits)
+        except ImageError:
+            return self.decode(photo, limits, warn=told_before)
+
     def squares(self, pixels: np.ndarray) -> Squares:
         """What each network will see of a decoded photo."""
         return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
@@ -156,6 +167,13 @@ class Cascade:
         again = LookAgain(read, self.squares, self._ask_main)
         by_main = found.stage == len(self.engines) - 1
         return found._replace(**self.second_look(found.output, again, rows=by_main, closer=closer)._asdict())
+
+    def judge(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """How probable each species is in parts of photos, each RGB uint8 [H, W, 3], to the main network, taken that
+        each shows one of them: float64 [N, S].
+        """
+        output = self._ask_main([self.squares(part) for part in parts])
+        return species_probabilities(self._manifest.calibration.joint(output.outputs), self._manifest.taxonomy)
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
         main = len(self.engines) - 1

@@ -305,14 +305,13 @@ def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, reco
     fleas = Recommender(recommender.catalog, [always("fleas", Advice("flea_guard", "It has fleas.", score=3.0))])
     networks = [outputs(0, tree=known.taxonomy, sharpness=60.0)]
     described = describe(known, MODEL, ["a.onnx"], fleas, scripts="")
-    blind = described.model_copy(
-        update={"bystanders": described.bystanders.model_copy(update={"least": 2.0, "clearly": 1e30})}
-    )
+    blind = described.model_copy(update={"bystanders": described.bystanders.model_copy(update={"least_shown": 2.0})})
     before, after = (in_the_browser(scripts, one, networks, detector) for one in (blind, described))
-    look, changed = Bystanders(detector, species), 0
+    look, judge = Bystanders(detector, species), Predictor(known, Replay(networks[0]), model=MODEL).cascade.judge
+    changed = 0
     for number, (alone, found) in enumerate(zip(before, after, strict=True)):
         product = alone["recommendation"]["product"]
-        if not hazards.get(product) or not look(partial(numbered, number), alone["species"]["label"]).any():
+        if not hazards.get(product) or not look(partial(numbered, number), judge, alone["species"]["label"]).any():
             assert found == alone
             continue
         changed += 1

@@ -5,8 +5,8 @@
 
 Photos of a dog, on 20 to 60% of the frame, and of a cat beside it, on less or more of it, are put together on photos
 without pets; or a cat is put before a dog. A rule recommends to every dog what harms cats: counted are the photos for
-which the product stands, with and without the search for other animals, and with ``--regions``. Dogs alone are judged
-as well, and the time that the search takes. Without ``--write`` the text goes to standard output.
+which the product stands, with and without the search for other animals, and with ``--regions``. Two dogs, and dogs
+alone, are judged as well, and the time that the search takes. Without ``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def season(case):
 """
 REGISTRY = "plugins: [{name: season, kind: shampoo_rule, entry: season.py:season}]\n"
 DOG: Share = (0.2, 0.6)
+SECOND: Share = (0.03, 0.5)
 BEFORE: Share = (0.3, 0.5)  # of the height of the photo
 CATS: dict[str, Share] = {"a cat on 3 to 16%": (0.03, 0.16), "a cat on 16 to 50%": (0.16, 0.5)}
 
@@ -78,16 +79,16 @@ def predictors(bundle: Path | None, registry: Registry) -> Predictors:
 
 def draw_composites(
     dogs: Sequence[Pet],
-    cats: Sequence[Pet],
+    others: Sequence[Pet],
     share: Share,
     backgrounds: Sequence[np.ndarray],
     rng: np.random.Generator,
     count: int,
 ) -> list[np.ndarray]:
-    """Photos of a dog beside a cat."""
+    """Photos of a dog beside another pet."""
     made: list[np.ndarray] = []
     while len(made) < count:
-        pair = [pets[int(rng.integers(len(pets)))] for pets in (dogs, cats)]
+        pair = [pets[int(rng.integers(len(pets)))] for pets in (dogs, others)]
         one = compose(pair, [DOG, share], backgrounds[int(rng.integers(len(backgrounds)))], rng)
         if one is not None:
             made.append(one.pixels)
@@ -140,6 +141,7 @@ def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarra
             "|---|---|---|---|---|",
             *rows,
             row("a cat before a dog", found, put_before(dogs, cats, rng, count)),
+            row("two dogs", found, draw_composites(dogs, dogs, SECOND, backgrounds, rng, count)),
             row("a dog alone", found, alone),
             "",
             f"A photo takes {spent[0]:.0f} ms without the search, {spent[1]:.0f} ms with it ({cores()} cores).",

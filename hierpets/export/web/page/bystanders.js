@@ -1,14 +1,40 @@
 // Other animals in a photo, which what suits the pet may harm: hierpets.inference.detector.bystanders.
 
-import { bestOf, isBeside, probability } from "./detections.js";
+import { bestOf, distinct, squared } from "./detections.js";
 
-/** @typedef {{least: number, clearly: number}} Bystanders  see hierpets.export.web.schema */
+/** @typedef {import("./detections.js").Box} Box */
+/** @typedef {import("./detections.js").Detections} Detections */
+/** @typedef {import("./detections.js").Detector} Detector */
 
-/** Whether an animal of one of some species may be beside a pet, or in its place and clearly not the pet. @returns {boolean} */
-export function isBystander(/** @type {import("./detections.js").Detections} */ seen, pet, species, /** @type {Bystanders} */ { least, clearly }, /** @type {import("./detections.js").Detector} */ detector) {
-  const of = (/** @type {number} */ one) => (detector.animals[one] === null ? [] : bestOf(seen, [detector.animals[one]]));
-  const ofPet = of(pet);
-  const isClear = (logit, row) =>
-    probability(logit) >= Math.max(detector.least_score, row in ofPet ? clearly * probability(ofPet[row]) : 0);
-  return species.map(of).some((logits) => isBeside(seen, logits, ofPet, detector, least) || logits.some(isClear));
+/**
+ * @typedef {{least_seen: number, least_shown: number, most: number, view: [number, number]}} Bystanders
+ *   see hierpets.export.web.schema
+ */
+
+/** What the detector is shown of a photo: the whole, and two closer views. @returns {Box[]} */
+export function views({ width, height }, /** @type {Bystanders} */ { view: [long, short] }) {
+  const parts = width >= height
+    ? [0, 1 - long].map((left) => ({ left, top: 1 - short, width: long, height: short }))
+    : [0, 1 - long].map((top) => ({ left: (1 - short) / 2, top, width: short, height: long }));
+  return [{ left: 0, top: 0, width: 1, height: 1 }, ...parts];
+}
+
+/** What is seen in all views, as in the whole photo. @returns {Detections} */
+export function together(/** @type {[Box, Detections][]} */ seen) {
+  const ofWhole = ([{ left, top, width, height }, { edges }]) => {
+    const [start, size] = [[top, left], [height, width]];
+    return [...edges].map((edge, i) => start[i % 2] + size[i % 2] * Math.min(Math.max(edge, 0), 1));
+  };
+  return {
+    edges: Float64Array.from(seen.flatMap(ofWhole)),
+    logits: Float32Array.from(seen.flatMap(([, { logits }]) => [...logits])),
+  };
+}
+
+/** The parts of a photo that may show another animal than a pet of this species, for the network to judge. @returns {Box[]} */
+export function doubtfulParts(/** @type {Detections} */ seen, pet, { width, height }, /** @type {Bystanders} */ rules, /** @type {Detector} */ detector) {
+  const others = detector.animals.filter((animal, species) => animal !== null && species !== pet);
+  if (!others.length) return [];
+  const boxes = distinct(seen, bestOf(seen, others), detector, rules.least_seen, rules.most);
+  return boxes.map((box) => squared(box, width, height, detector.margin));
 }

@@ -63,7 +63,7 @@ export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
 }
 
 /** The probability of every species [S]. @returns {number[]} */
-const speciesProbabilities = (joint, /** @type {Rules} */ { species }) =>
+export const speciesProbabilities = (joint, /** @type {Rules} */ { species }) =>
   species.map(({ first, end }) => atMostOne(sum(joint.subarray(first, end))));
 
 /** The place of the most probable species. @returns {number} */

@@ -1,10 +1,11 @@
 // What a detector sees: hierpets.inference.detector and hierpets.regions.detections. The numbers come from Python.
 
 /**
- * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
+ * @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo
+ * @typedef {{edges: Float32Array|Float64Array, logits: Float32Array}} Detections
  *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
  * @typedef {{file: string, size: number, animals: (number|null)[], least_score: number, least_side: number,
- *   shared: number}} Detector  see hierpets.export.web.schema
+ *   shared: number, margin: number}} Detector  see hierpets.export.web.schema
  */
 
 /** The largest logit [N] of some animals in each box. @returns {number[]} */
@@ -24,15 +25,34 @@ export function likeliest({ edges }, logits, /** @type {Detector} */ detector, l
   return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= detector.least_side);
 }
 
-/** Whether what may be an animal by its logits shares little with the likeliest of others, if one of those may be one. @returns {boolean} */
-export function isBeside(seen, logits, others, /** @type {Detector} */ detector, least = detector.least_score) {
+/** The likeliest boxes, so many at most; of those on one place the likeliest. @returns {number[][]} */
+export function distinct(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, least, most) {
+  const found = [];
+  for (const box of likeliest(seen, logits, detector, least)) {
+    if (found.length === most) break;
+    if (found.every((other) => shared(box, other) <= detector.shared)) found.push(box);
+  }
+  return found;
+}
+
+/** Whether what may be an animal by its logits shares little with the likeliest of others; false where none of those may be one. @returns {boolean} */
+export function isBeside(/** @type {Detections} */ seen, logits, others, /** @type {Detector} */ detector) {
   const [other] = likeliest(seen, others, detector);
-  return likeliest(seen, logits, detector, least).some((box) => !other || shared(box, other) <= detector.shared);
+  return other !== undefined && likeliest(seen, logits, detector).some((box) => shared(box, other) <= detector.shared);
+}
+
+/** A box and a margin, as square as the photo allows. @returns {Box} */
+export function squared([top, left, bottom, right], width, height, margin) {
+  const side = (1 + 2 * margin) * Math.max((right - left) * width, (bottom - top) * height);
+  const [across, down] = [side / width / 2, side / height / 2];
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  const [x0, y0, x1, y1] = [x - across, y - down, x + across, y + down].map(inside);
+  return { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
 }
 
 export const area = ([top, left, bottom, right]) => (right - left) * (bottom - top);
 
-export const inside = (edge) => Math.min(Math.max(edge, 0), 1);
+const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
 /** How much of the smaller of two boxes lies in the other. @returns {number} */
 function shared(one, other) {

@@ -2,8 +2,8 @@
 // is looked at again.
 
 import { recommend } from "./advice.js";
-import { isBystander } from "./bystanders.js";
-import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
+import { doubtfulParts, together, views } from "./bystanders.js";
+import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale, speciesProbabilities } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
 import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } from "./second_look.js";
@@ -15,7 +15,7 @@ import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } f
  * @typedef {{file: string, preprocess: import("./resize.js").Preprocess,
  *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
  *   it answers where it is more certain than its `threshold`; the last one always
- * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
+ * @typedef {{networks: Network[], decoded_side: number, detail: number, rules: import("./decision.js").Rules,
  *   detector: import("./detections.js").Detector|null, second_look: import("./second_look.js").SecondLook|null,
  *   bystanders: import("./bystanders.js").Bystanders,
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
@@ -81,13 +81,23 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     return rule && (cutsOut || isHeard()) ? lookAgain(output, cutsOut, closer) : { output, part: null };
   };
 
+  const isBeside = async (pet, harmed, photo) => {
+    const seen = [];
+    for (const view of views(photo, bystanders)) seen.push([view, await detect(cut(photo, view))]);
+    for (const part of doubtfulParts(together(seen), pet, photo, bystanders, detector)) {
+      const joint = jointProbabilities(await ask(last, cut(photo, part)), temperatures, rules);
+      const masses = speciesProbabilities(joint, rules);
+      if (harmed.some((species) => masses[species] >= bystanders.least_shown)) return true;
+    }
+    return false;
+  };
+
   return async (photo, closer) => {
     const first = await askInTurn(photo);
     const { output, part } = first.stage === last ? await secondLook(first.output, closer) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
-    const look = async (pet, others) =>
-      detector !== null && isBystander(await detect(photo), pet, others, bystanders, detector);
+    const look = async (pet, harmed) => detector !== null && isBeside(pet, harmed, await closer().catch(() => photo));
     const recommendation = await recommend(joint, decision, advice, look);
     return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };

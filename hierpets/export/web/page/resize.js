@@ -21,7 +21,7 @@ export const stretched = (/** @type {Photo} */ photo, /** @type {number} */ size
   resized(photo, size, shorterOf(photo) > size ? AREA : LINEAR);
 
 /** What lies inside a box: at least a pixel. @returns {Photo} */
-export function cut(/** @type {Photo} */ photo, /** @type {import("./second_look.js").Box} */ { left, top, width, height }) {
+export function cut(/** @type {Photo} */ photo, /** @type {import("./detections.js").Box} */ { left, top, width, height }) {
   const from = (edge, length) => Math.min(Math.floor(edge * length), length - 1);
   const to = (edge, length, start) => Math.min(Math.max(roundEven(edge * length), start + 1), length);
   const [x, y] = [from(left, photo.width), from(top, photo.height)];

@@ -2,19 +2,19 @@
 // is, and whether it is a pet; a small animal is cut out, and the main network asked again. The numbers come from Python.
 
 import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./decision.js";
-import { area, bestOf, inside, isBeside, likeliest } from "./detections.js";
+import { area, bestOf, isBeside, likeliest, squared } from "./detections.js";
 
 /** @typedef {import("./decision.js").Output} Output */
 /** @typedef {import("./detections.js").Detections} Detections */
 /** @typedef {import("./detections.js").Detector} Detector */
-/** @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo */
+/** @typedef {import("./detections.js").Box} Box */
 
 /**
  * @typedef {{pets: number[], others: number[]}} Opinion  the animals that speak for a pet, and against one
  * @typedef {{animal: number, weights: number[], bias: number}} Animal  how much a photo looks like it
- * @typedef {{detail: number, pets: number[], opinions: Opinion[], animals: Animal[],
+ * @typedef {{pets: number[], opinions: Opinion[], animals: Animal[],
  *   least: number, heard_below: number, like: number, alike: number, lead: number, unseen: number, weight: number,
- *   closer: boolean, large: number, margin: number}} SecondLook
+ *   closer: boolean, large: number}} SecondLook
  *   see hierpets.export.web.schema
  */
 
@@ -37,16 +37,7 @@ const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
 /** The part that is worth a closer look, if the likeliest pet is small. @returns {Box|null} */
 export function closerPart(/** @type {Detections} */ seen, { width, height }, /** @type {SecondLook} */ rule, /** @type {Detector} */ detector) {
   const [box] = likeliest(seen, bestOf(seen, rule.pets), detector);
-  return box && area(box) < rule.large ? squared(box, width, height, rule.margin) : null;
-}
-
-/** A box and a margin, as square as the photo allows. @returns {Box} */
-function squared([top, left, bottom, right], width, height, margin) {
-  const side = (1 + 2 * margin) * Math.max((right - left) * width, (bottom - top) * height);
-  const [across, down] = [side / width / 2, side / height / 2];
-  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
-  const [x0, y0, x1, y1] = [x - across, y - down, x + across, y + down].map(inside);
-  return { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
+  return box && area(box) < rule.large ? squared(box, width, height, detector.margin) : null;
 }
 
 /** Whether it matters which animal the detector sees. @returns {boolean} */
@@ -66,7 +57,7 @@ export function lowered(/** @type {Output} */ output, /** @type {Detections} */ 
   const likeness = likenessTo(opinion, output, rule);
   if (!hears(opinion, likeness, rule)) return output;
   const [pet, other] = [opinion.pets, opinion.others].map((animals) => bestOf(seen, animals));
-  if (likeliest(seen, other, detector).length && isBeside(seen, pet, other, detector)) return output;
+  if (isBeside(seen, pet, other, detector)) return output;
   const led = Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen);
   const objection = Math.max(0, led) + Math.max(0, likeness - rule.alike);
   const [before, ...rest] = output.scores;

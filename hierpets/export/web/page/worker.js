@@ -53,7 +53,7 @@ async function start(language) {
 async function answer(file, { model, predict }) {
   const read = (detail) => decode(file, detail * model.decoded_side);
   try {
-    return { record: await predict(await read(1), () => read(model.second_look.detail)) };
+    return { record: await predict(await read(1), () => read(model.detail)) };
   } catch (error) {
     if (error.isUnreadable) return { unreadable: true };
     console.error(error);

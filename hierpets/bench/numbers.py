@@ -13,7 +13,7 @@ PARTS = {
     "decode": "decoding and preprocessing",
     "network": "the network",
     "second looks": "second looks at photos that leave doubt",
-    "Python": "Python (decisions, recommendations, waiting)",
+    "Python": "Python (decisions, recommendations and their searches, waiting)",
 }
 
 

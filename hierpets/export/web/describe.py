@@ -24,7 +24,7 @@ from hierpets.export.web.schema import (
     WebModel,
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
-from hierpets.inference.detector.bystanders import LEAST_SEEN, LEAST_SHOWN, MOST, VIEW
+from hierpets.inference.detector.bystanders import SEARCH
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION, known_animals
 from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
@@ -56,7 +56,7 @@ def describe(
         rules=_rules(manifest),
         detector=_detector(manifest.taxonomy.species),
         second_look=_second_look(SecondLookRule.of(manifest)),
-        bystanders=BystanderRules(least_seen=LEAST_SEEN, least_shown=LEAST_SHOWN, most=MOST, view=VIEW),
+        bystanders=BystanderRules(**SEARCH._asdict()),
         advice=advise(recommender, manifest),
     )
 

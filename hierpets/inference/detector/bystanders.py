@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,20 +11,43 @@ from hierpets.inference.detector.network import Detections, Detector, known_anim
 from hierpets.regions.boxes import Box
 from hierpets.regions.detections import distinct
 
-__all__ = ["LEAST_SEEN", "LEAST_SHOWN", "MOST", "VIEW", "Bystanders", "Judge", "views"]
-
-LEAST_SEEN = 0.03
-"""Probability to the detector of another animal in a box, from which on the network is asked what the box shows."""
-LEAST_SHOWN = 0.05
-"""Probability to the network from which on a box shows one: harm weighs twenty times as much as what suits the pet."""
-MOST = 3
-"""Boxes that the network is asked about, the likeliest ones: with more of them, more dogs have a cat somewhere."""
-VIEW = 0.6, 0.85
-"""The share of a photo's longer side, and of its shorter one, that each of two closer views shows. The detector sees
-squares of 300 pixels, in which a small animal of a whole photo is lost (docs/experiments.md)."""
+__all__ = ["SEARCH", "Bystanders", "Judge", "SearchRule"]
 
 Judge = Callable[[Sequence[np.ndarray]], np.ndarray]
 """How probable each species of the model is in parts of photos, each RGB uint8 [H, W, 3]: float [N, S]."""
+
+
+class SearchRule(NamedTuple):
+    """How a photo is searched, and what counts for another animal (docs/experiments.md).
+
+    The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost: it is shown two closer
+    views as well, each a ``view`` of so much of the longer side, and of the shorter one; None: no closer ones. Where
+    another animal has a probability of ``least_seen`` to it, the network is asked what that box shows, about ``most``
+    boxes, the likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as
+    what suits the pet.
+    """
+
+    least_seen: float = 0.03
+    least_shown: float = 0.05
+    most: int = 3
+    view: tuple[float, float] | None = (0.6, 0.85)
+
+    def views(self, height: int, width: int) -> tuple[Box, ...]:
+        """What the detector is shown of a photo of so many pixels: the whole, and two parts where animals stand: side
+        by side at the bottom, or, of an upright photo, one above the other in the middle.
+        """
+        whole = Box(left=0, top=0, width=1, height=1)
+        if self.view is None:
+            return (whole,)
+        long, short = self.view
+        if width >= height:
+            parts = [Box(left=left, top=1 - short, width=long, height=short) for left in (0, 1 - long)]
+        else:
+            parts = [Box(left=(1 - short) / 2, top=top, width=short, height=long) for top in (0, 1 - long)]
+        return whole, *parts
+
+
+SEARCH = SearchRule()
 
 
 class Bystanders:
@@ -31,8 +55,8 @@ class Bystanders:
     knows few of them, and overlooks few of these; and by the model itself, which says what it takes for one.
     """
 
-    def __init__(self, detector: Detector, species: Sequence[str]):
-        self._detector, self._species = detector, tuple(species)
+    def __init__(self, detector: Detector, species: Sequence[str], rule: SearchRule = SEARCH):
+        self._detector, self._species, self._rule = detector, tuple(species), rule
 
     def __call__(self, read: Callable[[], np.ndarray], judge: Judge, pet: str) -> np.ndarray:
         """For each species the probability that one of it is beside the pet, float [S]; zero for that of the ``pet``
@@ -44,33 +68,20 @@ class Bystanders:
         others = [name for name in known_animals(self._species) if name != pet]
         if not others:
             return none
-        photo = read()
+        photo, rule = read(), self._rule
         seen = self._see(photo)
-        boxes = distinct(seen.edges, seen.probability(others), least=LEAST_SEEN, most=MOST)
+        boxes = distinct(seen.edges, seen.probability(others), least=rule.least_seen, most=rule.most)
         if not boxes:
             return none
         shown = judge([found.box.squared(*photo.shape[:2]).cut(photo) for found in boxes]).max(axis=0)
         is_other = np.array([name != pet for name in self._species])
-        return np.where(is_other & (shown >= LEAST_SHOWN), shown, none)
+        return np.where(is_other & (shown >= rule.least_shown), shown, none)
 
     def _see(self, photo: np.ndarray) -> Detections:
-        """What the detector sees in all :func:`views` of a photo."""
-        found = [(view, self._detector(view.cut(photo))) for view in views(*photo.shape[:2])]
+        """What the detector sees in all views of a photo."""
+        found = [(view, self._detector(view.cut(photo))) for view in self._rule.views(*photo.shape[:2])]
         edges = [_as_of_whole(seen.edges, view) for view, seen in found]
         return Detections(np.concatenate(edges), np.concatenate([seen.logits for _, seen in found]))
-
-
-def views(height: int, width: int) -> tuple[Box, ...]:
-    """What the detector is shown of a photo of so many pixels: the whole, and two parts that share a fifth of its
-    longer side, where animals stand: at the bottom, or, one above the other, in the middle.
-    """
-    long, short = VIEW
-    whole = Box(left=0, top=0, width=1, height=1)
-    if width >= height:
-        parts = [Box(left=left, top=1 - short, width=long, height=short) for left in (0, 1 - long)]
-    else:
-        parts = [Box(left=(1 - short) / 2, top=top, width=short, height=long) for top in (0, 1 - long)]
-    return whole, *parts
 
 
 def _as_of_whole(edges: np.ndarray, view: Box) -> np.ndarray:

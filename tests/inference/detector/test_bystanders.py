@@ -7,14 +7,14 @@ from helpers.shampoo import PlainRule, always
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.inference.detector.bystanders import LEAST_SEEN, LEAST_SHOWN, MOST, Bystanders, views
+from hierpets.inference.detector.bystanders import SEARCH, Bystanders, SearchRule
 from hierpets.inference.detector.network import ANIMALS, Detections
 from hierpets.plugin import Advice
 from hierpets.regions.boxes import Box
 from hierpets.registry.loading import load_registry
 
 SPECIES = TAXONOMY.species  # cat, dog, horse
-VIEWS = len(views(60, 180))
+VIEWS = len(SEARCH.views(60, 180))
 LEFT, RIGHT, ALL = (0, 0, 1, 0.4), (0, 0.5, 1, 1), (0, 0, 1, 1)
 FLEAS = always("flea_season", Advice("flea_guard", "It is flea season.", score=3.0))
 DOG = side_by_side("a dog")
@@ -80,11 +80,13 @@ def test_what_the_network_takes_for_another_animal_is_beside_the_pet():
 
 
 def test_what_the_network_takes_for_the_pet_itself_is_no_other_animal():
-    assert looked(("cat", 0.9, ALL), shown=(LEAST_SHOWN - 0.01, 0.96, 0)) == [0, 0, 0]
-    assert looked(("cat", 0.9, ALL), shown=(LEAST_SHOWN, 0.95, 0)) == [LEAST_SHOWN, 0, 0]
+    assert looked(("cat", 0.9, ALL), shown=(SEARCH.least_shown - 0.01, 0.96, 0)) == [0, 0, 0]
+    assert looked(("cat", 0.9, ALL), shown=(SEARCH.least_shown, 0.95, 0)) == [SEARCH.least_shown, 0, 0]
 
 
-@pytest.mark.parametrize(("probability", "is_asked"), [(LEAST_SEEN + 0.001, True), (LEAST_SEEN - 0.001, False)])
+@pytest.mark.parametrize(
+    ("probability", "is_asked"), [(SEARCH.least_seen + 0.001, True), (SEARCH.least_seen - 0.001, False)]
+)
 def test_the_network_is_asked_where_the_detector_sees_little(probability, is_asked):
     assert any(looked(("dog", 0.9, RIGHT), ("cat", probability, LEFT), shown=(1, 0, 0))) == is_asked
 
@@ -93,9 +95,10 @@ def test_the_network_is_asked_about_the_likeliest_boxes_in_places_of_their_own()
     widths = [0.1, 0.14, 0.18, 0.22]
     boxes = [("cat", 0.5 - width, (0, 0.25 * n, 1, 0.25 * n + width)) for n, width in enumerate(widths)]
     judge = Judge(0, 1, 0)
-    Bystanders(SeesBoxes(*boxes, ("horse", 0.3, boxes[0][2])), SPECIES)(black, judge, "dog")
-    assert MOST == 3
-    sides = [Box.between(left, top, right, bottom) for _, _, (top, left, bottom, right) in boxes[:MOST]]
+    most = 3
+    bystanders = Bystanders(SeesBoxes(*boxes, ("horse", 0.3, boxes[0][2])), SPECIES, SearchRule(most=most))
+    bystanders(black, judge, "dog")
+    sides = [Box.between(left, top, right, bottom) for _, _, (top, left, bottom, right) in boxes[:most]]
     assert [part.shape for part in judge.parts] == [one.squared(60, 180).cut(black()).shape for one in sides]
 
 
@@ -130,7 +133,7 @@ def test_a_small_animal_is_seen_in_a_closer_view(shape, place):
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_closer_views_of_a_photo_overlap_and_leave_no_gap(height, width):
-    whole, first, second = views(height, width)
+    whole, first, second = SEARCH.views(height, width)
     assert whole.area == 1
     assert first.area == pytest.approx(second.area) and first.shared(second) > 0.3
     longer = 0 if width >= height else 1

@@ -72,9 +72,9 @@ def read_pets(data: str, most: int, seed: int) -> list[Pet]:
     return [Pet(read_photo(records[i].path), Leaf(records[i].species, records[i].breed)) for i in order.tolist()]
 
 
-def read_backgrounds(folder: str) -> list[np.ndarray]:
-    """Every second photo without pets: constants were chosen on the others."""
-    return [read_photo(path) for path in sorted(list_photos([folder], (), load_registry()))[1::2]]
+def read_backgrounds(folder: str, *, half: int = 1) -> list[np.ndarray]:
+    """Every second photo without pets: constants were chosen on the others, ``half`` 0."""
+    return [read_photo(path) for path in sorted(list_photos([folder], (), load_registry()))[half::2]]
 
 
 def compose(

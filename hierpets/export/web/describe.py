@@ -56,7 +56,12 @@ def describe(
         rules=_rules(manifest),
         detector=_detector(manifest.taxonomy.species),
         second_look=_second_look(SecondLookRule.of(manifest)),
-        bystanders=BystanderRules(**SEARCH._asdict()),
+        bystanders=BystanderRules(
+            least_seen=SEARCH.least_seen,
+            least_shown=SEARCH.least_shown,
+            most_boxes=SEARCH.most_boxes,
+            view=SEARCH.view,
+        ),
         advice=advise(recommender, manifest),
     )
 

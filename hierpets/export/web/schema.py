@@ -161,7 +161,7 @@ class BystanderRules(StrictModel):
 
     least_seen: float
     least_shown: float
-    most: int
+    most_boxes: int
     view: tuple[float, float]
 
 

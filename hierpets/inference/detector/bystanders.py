@@ -21,24 +21,24 @@ class SearchRule(NamedTuple):
     """How a photo is searched, and what counts for another animal (docs/experiments.md).
 
     The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost: it is shown two closer
-    views as well, each a ``view`` of so much of the longer side, and of the shorter one; None: no closer ones. Where
-    another animal has a probability of ``least_seen`` to it, the network is asked what that box shows, about ``most``
-    boxes, the likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as
-    what suits the pet.
+    views as well, each a ``view`` of so much of the longer side, and of the shorter one. Where another animal has a
+    probability of ``least_seen`` to it, the network is asked what that box shows, about ``most_boxes`` of them, the
+    likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as
+    what suits the pet. Whatever it says, what is found is no more probable than ``most_sure``: one dog in twenty has a
+    cat beside it where there is none.
     """
 
     least_seen: float = 0.03
     least_shown: float = 0.05
-    most: int = 3
-    view: tuple[float, float] | None = (0.6, 0.85)
+    most_boxes: int = 3
+    most_sure: float = 0.9
+    view: tuple[float, float] = (0.6, 0.85)
 
     def views(self, height: int, width: int) -> tuple[Box, ...]:
         """What the detector is shown of a photo of so many pixels: the whole, and two parts where animals stand: side
         by side at the bottom, or, of an upright photo, one above the other in the middle.
         """
         whole = Box(left=0, top=0, width=1, height=1)
-        if self.view is None:
-            return (whole,)
         long, short = self.view
         if width >= height:
             parts = [Box(left=left, top=1 - short, width=long, height=short) for left in (0, 1 - long)]
@@ -70,12 +70,12 @@ class Bystanders:
             return none
         photo, rule = read(), self._rule
         seen = self._see(photo)
-        boxes = distinct(seen.edges, seen.probability(others), least=rule.least_seen, most=rule.most)
+        boxes = distinct(seen.edges, seen.probability(others), least=rule.least_seen, most=rule.most_boxes)
         if not boxes:
             return none
         shown = judge([found.box.squared(*photo.shape[:2]).cut(photo) for found in boxes]).max(axis=0)
         is_other = np.array([name != pet for name in self._species])
-        return np.where(is_other & (shown >= rule.least_shown), shown, none)
+        return np.where(is_other & (shown >= rule.least_shown), np.minimum(shown, rule.most_sure), none)
 
     def _see(self, photo: np.ndarray) -> Detections:
         """What the detector sees in all views of a photo."""

@@ -32,19 +32,19 @@ from tools.measure.several.composites import Pet, Share, compose, read_arguments
 from tools.pages.marks import publish
 
 ALONE: Share = (0.1, 0.6)
-HALVES = 0.6, 1.0
+WHOLE, HALVES = (1.0, 1.0), (0.6, 1.0)
 SEARCHES = {
-    "whole photo, detector alone": SearchRule(view=None, least_shown=0),
-    "whole photo, detector alone, 0.2": SearchRule(view=None, least_seen=0.2, least_shown=0),
-    "whole photo, 0.02": SearchRule(view=None, least_seen=0.02),
-    "whole photo": SearchRule(view=None),
+    "whole photo, detector alone": SearchRule(view=WHOLE, least_shown=0),
+    "whole photo, detector alone, 0.2": SearchRule(view=WHOLE, least_seen=0.2, least_shown=0),
+    "whole photo, 0.02": SearchRule(view=WHOLE, least_seen=0.02),
+    "whole photo": SearchRule(view=WHOLE),
     "and halves, 0.02": SearchRule(view=HALVES, least_seen=0.02),
     "and halves": SearchRule(view=HALVES),
     "and lower halves, 0.02": SearchRule(least_seen=0.02),
     "**and lower halves**": SEARCH,
     "and lower halves, 0.05": SearchRule(least_seen=0.05),
-    "and lower halves, one box": SearchRule(most=1),
-    "and lower halves, six boxes": SearchRule(most=6),
+    "and lower halves, one box": SearchRule(most_boxes=1),
+    "and lower halves, six boxes": SearchRule(most_boxes=6),
     "and lower halves, network from 0.001": SearchRule(least_shown=0.001),
     "and lower halves, network from 0.5": SearchRule(least_shown=0.5),
 }

@@ -7,7 +7,7 @@ import { bestOf, distinct, squared } from "./detections.js";
 /** @typedef {import("./detections.js").Detector} Detector */
 
 /**
- * @typedef {{least_seen: number, least_shown: number, most: number, view: [number, number]}} Bystanders
+ * @typedef {{least_seen: number, least_shown: number, most_boxes: number, view: [number, number]}} Bystanders
  *   see hierpets.export.web.schema
  */
 
@@ -35,6 +35,6 @@ export function together(/** @type {[Box, Detections][]} */ seen) {
 export function doubtfulParts(/** @type {Detections} */ seen, pet, { width, height }, /** @type {Bystanders} */ rules, /** @type {Detector} */ detector) {
   const others = detector.animals.filter((animal, species) => animal !== null && species !== pet);
   if (!others.length) return [];
-  const boxes = distinct(seen, bestOf(seen, others), detector, rules.least_seen, rules.most);
+  const boxes = distinct(seen, bestOf(seen, others), detector, rules.least_seen, rules.most_boxes);
   return boxes.map((box) => squared(box, width, height, detector.margin));
 }

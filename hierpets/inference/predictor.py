@@ -30,7 +30,6 @@ from hierpets.inference.regions import (
     advise_together,
     answer_boxes,
     distinct_regions,
-    read_searched,
 )
 from hierpets.inference.request import Request, decide_each
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
@@ -309,7 +308,7 @@ class Predictor:
         options = request.options.model_copy(update={"regions": False})
         alone = request._replace(boxes=None, options=options, is_part=True)
         predict = partial(self._predict_batch, alone)
-        pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=request.limits)
+        pixels = self.cascade.decode_again(photo.photo, request.limits)
         if request.boxes is not None:
             height, width = pixels.shape[:2]
             boxes = request.boxes.of(photo.name, (width, height))

@@ -9,11 +9,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hierpets.data.decoding.damage import told_before
-from hierpets.data.photos import Limits, NamedPhoto, read_photo
+from hierpets.data.photos import NamedPhoto
 from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
 from hierpets.inference.detector.network import Detector, known_animals
-from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
@@ -32,7 +30,6 @@ __all__ = [
     "answer_boxes",
     "distinct_regions",
     "finder_sizes",
-    "read_searched",
 ]
 
 ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is seen, in which animals are smaller
@@ -100,14 +97,6 @@ class RegionFinder:
             least=self._least,
             extent=(extent[0] * side, extent[1] * side),
         )
-
-
-def read_searched(photo: NamedPhoto, *, decoded_side: int, limits: Limits) -> np.ndarray:
-    """The pixels that animals are looked for in and cut out of, RGB uint8 [H, W, 3].
-
-    :raises ImageError: the photo cannot be read.
-    """
-    return read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=told_before)
 
 
 def answer_boxes(

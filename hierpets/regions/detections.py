@@ -10,7 +10,16 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
-__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "distinct", "is_beside", "small_animal"]
+__all__ = [
+    "LARGE",
+    "LEAST_SCORE",
+    "LEAST_SIDE",
+    "SHARED",
+    "detected",
+    "is_beside",
+    "non_maximum_suppression",
+    "small_animal",
+]
 
 LEAST_SCORE = 0.2  # probability of an animal
 SHARED = 0.5  # of the smaller box, above which two show one thing
@@ -20,7 +29,7 @@ LARGE = 0.5  # share of the photo, from which on a closer look shows little more
 
 def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
     """What may be animals, by boxes' upper, left, lower and right ``edges`` [N, 4] and ``scores`` [N], from 0 to 1."""
-    found = distinct(edges, scores, least=LEAST_SCORE, most=MOST)
+    found = non_maximum_suppression(edges, scores, least=LEAST_SCORE, most=MOST)
     n = len(found)
     mass = np.array([one.score for one in found], float)
     return Candidates(tuple(found), mass, np.ones(n, bool), np.zeros((n, n), bool), np.full(n, Finder.DETECTOR)).where(
@@ -28,9 +37,9 @@ def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
     )
 
 
-def distinct(edges: np.ndarray, scores: np.ndarray, *, least: float, most: int) -> list[FoundBox]:
-    """The boxes of a score of at ``least`` so much, so many at ``most``; of those on one place the likeliest. Arguments
-    as those of :func:`detected`.
+def non_maximum_suppression(edges: np.ndarray, scores: np.ndarray, *, least: float, most: int) -> list[FoundBox]:
+    """The boxes whose score is at ``least`` so high, the likeliest first, so many at ``most``; of those on one place
+    the likeliest alone. Arguments as those of :func:`detected`.
     """
     found: list[FoundBox] = []
     for one in _likeliest(edges, scores, least):

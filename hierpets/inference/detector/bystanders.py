@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.regions.boxes import Box
-from hierpets.regions.detections import distinct
+from hierpets.regions.detections import non_maximum_suppression
 
 __all__ = ["SEARCH", "Bystanders", "Judge", "SearchRule"]
 
@@ -23,9 +23,9 @@ class SearchRule(NamedTuple):
     The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost: it is shown two closer
     views as well, each a ``view`` of so much of the longer side, and of the shorter one. Where another animal has a
     probability of ``least_seen`` to it, the network is asked what that box shows, about ``most_boxes`` of them, the
-    likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as
-    what suits the pet. Whatever it says, what is found is no more probable than ``most_sure``: one dog in twenty has a
-    cat beside it where there is none.
+    likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as what suits
+    the pet. Whatever it says, what is found is no more probable than ``most_sure``: one dog in twenty has a cat beside
+    it where there is none.
     """
 
     least_seen: float = 0.03
@@ -70,7 +70,8 @@ class Bystanders:
             return none
         photo, rule = read(), self._rule
         seen = self._see(photo)
-        boxes = distinct(seen.edges, seen.probability(others), least=rule.least_seen, most=rule.most_boxes)
+        scores = seen.probability(others)
+        boxes = non_maximum_suppression(seen.edges, scores, least=rule.least_seen, most=rule.most_boxes)
         if not boxes:
             return none
         shown = judge([found.box.squared(*photo.shape[:2]).cut(photo) for found in boxes]).max(axis=0)

@@ -114,7 +114,7 @@ class Cascade:
         return read_photo(photo, shorter_side=detail * self._decoded_side, limits=limits, warn=warn)
 
     def decode_again(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-        """The same photo for a second look, in more detail than at first.
+        """The same photo in more detail than at first, for parts of it to be cut out.
 
         :raises ImageError: it cannot be read.
         """

@@ -1,6 +1,6 @@
 // Other animals in a photo, which what suits the pet may harm: hierpets.inference.detector.bystanders.
 
-import { bestOf, distinct, squared } from "./detections.js";
+import { bestOf, inside, nonMaximumSuppression, squared } from "./detections.js";
 
 /** @typedef {import("./detections.js").Box} Box */
 /** @typedef {import("./detections.js").Detections} Detections */
@@ -23,7 +23,7 @@ export function views({ width, height }, /** @type {Bystanders} */ { view: [long
 export function together(/** @type {[Box, Detections][]} */ seen) {
   const ofWhole = ([{ left, top, width, height }, { edges }]) => {
     const [start, size] = [[top, left], [height, width]];
-    return [...edges].map((edge, i) => start[i % 2] + size[i % 2] * Math.min(Math.max(edge, 0), 1));
+    return [...edges].map((edge, i) => start[i % 2] + size[i % 2] * inside(edge));
   };
   return {
     edges: Float64Array.from(seen.flatMap(ofWhole)),
@@ -35,6 +35,6 @@ export function together(/** @type {[Box, Detections][]} */ seen) {
 export function doubtfulParts(/** @type {Detections} */ seen, pet, { width, height }, /** @type {Bystanders} */ rules, /** @type {Detector} */ detector) {
   const others = detector.animals.filter((animal, species) => animal !== null && species !== pet);
   if (!others.length) return [];
-  const boxes = distinct(seen, bestOf(seen, others), detector, rules.least_seen, rules.most_boxes);
+  const boxes = nonMaximumSuppression(seen, bestOf(seen, others), detector, rules.least_seen, rules.most_boxes);
   return boxes.map((box) => squared(box, width, height, detector.margin));
 }

@@ -15,7 +15,7 @@ export function bestOf(/** @type {Detections} */ { edges, logits }, /** @type {n
   return Array.from({ length: rows }, (_, row) => Math.max(...animals.map((animal) => logits[row * columns + animal])));
 }
 
-export const probability = (/** @type {number} */ logit) => 1 / (1 + Math.exp(-logit));
+const probability = (/** @type {number} */ logit) => 1 / (1 + Math.exp(-logit));
 
 /** The boxes that may be animals by their logits, the likeliest first: upper, left, lower and right edge of each. @returns {number[][]} */
 export function likeliest({ edges }, logits, /** @type {Detector} */ detector, least = detector.least_score) {
@@ -26,7 +26,7 @@ export function likeliest({ edges }, logits, /** @type {Detector} */ detector, l
 }
 
 /** The likeliest boxes, so many at most; of those on one place the likeliest. @returns {number[][]} */
-export function distinct(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, least, most) {
+export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, least, most) {
   const found = [];
   for (const box of likeliest(seen, logits, detector, least)) {
     if (found.length === most) break;
@@ -52,7 +52,7 @@ export function squared([top, left, bottom, right], width, height, margin) {
 
 export const area = ([top, left, bottom, right]) => (right - left) * (bottom - top);
 
-const inside = (edge) => Math.min(Math.max(edge, 0), 1);
+export const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
 /** How much of the smaller of two boxes lies in the other. @returns {number} */
 function shared(one, other) {

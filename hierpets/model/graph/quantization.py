@@ -40,6 +40,8 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
         from nncf.quantization.advanced_parameters import QuantizationParameters
     # Else it logs each operation that it leaves alone. Its own set_log_level changes the handlers of the whole process.
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    # What it imports warns of an nvcc without a GPU, though nothing is compiled.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     bounded = _is_bounded(graph)
     with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
         return nncf.quantize(

@@ -147,8 +147,8 @@ def recommender():
     return Recommender.load(load_registry())
 
 
-def in_the_browser(scripts, known, networks, detector=None, *, twice=True):
-    """The records of all photos; ``networks`` holds the outputs of each. A photo can be read again if ``twice``."""
+def in_the_browser(scripts, known, networks, detector=None, *, count=PHOTOS, twice=True):
+    """The records of so many photos; ``networks`` holds the outputs of each. A photo can be read again if ``twice``."""
     script = """async ([model, networks, edges, logits, size, photos, side, twice]) => {
         const { makePredictor } = await import("/predictor.js");
         const numbered = (red, green) => Math.round(red) + 256 * Math.round(green);
@@ -178,7 +178,7 @@ def in_the_browser(scripts, known, networks, detector=None, *, twice=True):
         [{n: getattr(output, n)[i].tolist() for n in names} for i in range(len(output.leaf))] for output in networks
     ]
     seen = [[], []] if detector is None else [detector.edges.tolist(), detector.logits.tolist()]
-    photos = [base64.b64encode(rgba(numbered(i))).decode() for i in range(len(rows[0]))]
+    photos = [base64.b64encode(rgba(numbered(i))).decode() for i in range(count)]
     return scripts(script, [json.loads(known.model_dump_json()), rows, *seen, SIZE, photos, SIDE, twice])
 
 
@@ -306,7 +306,7 @@ def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, reco
     networks = [outputs(0, tree=known.taxonomy, sharpness=60.0)]
     described = describe(known, MODEL, ["a.onnx"], fleas, scripts="")
     blind = described.model_copy(update={"bystanders": described.bystanders.model_copy(update={"least_shown": 2.0})})
-    before, after = (in_the_browser(scripts, one, networks, detector) for one in (blind, described))
+    before, after = (in_the_browser(scripts, one, networks, detector, count=150) for one in (blind, described))
     look, judge = Bystanders(detector, species), Predictor(known, Replay(networks[0]), model=MODEL).cascade.judge
     changed = 0
     for number, (alone, found) in enumerate(zip(before, after, strict=True)):

@@ -134,8 +134,12 @@ def one_of_each(labels: Labels) -> np.ndarray:
 
 
 def rounded_up(scores: np.ndarray) -> np.ndarray:
-    """Nonconformity scores as a policy keeps them: a score that was rounded down would promise too much."""
-    return np.ceil(scores * 1e6) / 1e6
+    """Nonconformity scores as a policy keeps them: a score that was rounded down would promise too much. None is above
+    1, which sums of floats pass, and what is kept already stays as it is: growing keeps it again.
+    """
+    steps = np.ceil(np.minimum(scores, 1.0) * 1e6)
+    below = (steps - 1) / 1e6  # enough where a product of floats passed a whole number
+    return np.where(below >= scores, below, steps / 1e6)
 
 
 def score_rows(scores: np.ndarray) -> ScoreRows:

@@ -14,7 +14,7 @@ from hierpets.hierarchy.decision import Decision, decide
 from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.calibration import calibrate, cross_predict, one_of_each, score_photos, score_rows
+from hierpets.training.calibration import calibrate, cross_predict, one_of_each, rounded_up, score_photos, score_rows
 from hierpets.training.outputs import HeldOutOutputs
 
 TAXONOMY = Taxonomy(tree={"cat": tuple("abcd"), "dog": tuple("efgh")})
@@ -144,6 +144,21 @@ def test_scores_are_never_rounded_to_less():
     assert (kept >= scores[np.argsort(scores[:, 0])]).all()
     assert kept.max() == 1.0
     assert np.abs(kept - scores[np.argsort(scores[:, 0])]).max() <= 1e-6
+
+
+def test_scores_that_are_kept_already_stay_as_they_are():
+    kept = np.arange(1_000_001) / 1e6
+    assert (rounded_up(kept) == kept).all()
+
+
+def test_a_photo_that_was_certain_and_wrong_asks_for_all_and_no_more():
+    """Else its breed, which is never to be named, would still be left open beside another."""
+    sums = 1 + np.finfo(float).eps * np.arange(5)
+    assert (rounded_up(sums) == 1.0).all()
+    policy = Policy(leaves={"dog/e": tuple(rounded_up(np.repeat(sums[-1], 40)).tolist())})
+    joint = np.array([[0.0, 0.0, 0.0, 0.0, 0.7, 0.3, 0.0, 0.0]])
+    (decision,) = decide(joint, TAXONOMY, policy)
+    assert (decision.level, decision.breeds) == ("species", ())
 
 
 def test_the_pet_threshold_keeps_most_photos_of_breeds_that_were_held_out():

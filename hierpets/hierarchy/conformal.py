@@ -74,7 +74,7 @@ def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> f
     A new photo, exchangeable with the n, has a score at or below it with probability at least 1 - alpha. (Vovk et al.,
     "Algorithmic Learning in a Random World", 2005; Angelopoulos and Bates, arXiv:2107.07511, for the correction.)
     """
-    rank = math.ceil((len(scores) + 1) * (1 - alpha) - 1e-9)  # a whole number, but for a rounding error
+    rank = max(1, math.ceil((len(scores) + 1) * (1 - alpha) - 1e-9))  # a whole number, but for a rounding error
     return float(scores[rank - 1]) if rank <= len(scores) else 1.0
 
 

@@ -29,6 +29,11 @@ def test_too_few_photos_promise_nothing_and_so_demand_everything():
     assert conformal_threshold([0.1] * 19, 0.05) == 0.1
 
 
+@pytest.mark.parametrize(("scores", "least"), [([], 1.0), ([0.2, 0.9], 0.2)])
+def test_the_largest_alpha_asks_for_the_least_score(scores, least):
+    assert conformal_threshold(scores, np.nextafter(1.0, 0.0)) == least
+
+
 @example(180, 149)
 @given(st.integers(1, 999), st.integers(1, 500))
 def test_the_rank_is_that_of_whole_numbers_whatever_floats_make_of_it(thousandths, n):

@@ -15,6 +15,7 @@ import yaml
 from hierpets.messages.catalogue import LANGUAGES, Language, current_language
 
 __all__ = [
+    "LONGEST_KEPT",
     "VBO",
     "Names",
     "breed_names",
@@ -28,6 +29,8 @@ __all__ = [
 
 FILE = Path(__file__).parent / "breeds.yaml"
 VBO = Path(__file__).parent / "vbo.yaml"
+LONGEST_KEPT = 100
+"""Characters of a name that is kept with what it becomes: strangers send a server names of any length."""
 
 
 class Names(NamedTuple):
@@ -88,11 +91,11 @@ def find_label(name: str, labels: Iterable[str], species: str | None = None) -> 
 
     None if there is none, or if several are called so.
     """
-    meant = meant_labels(name, species)
+    meant, bare = meant_labels(name, species), plain(name)
 
     def is_called_so(label: str) -> bool:
         own = meant_labels(label, species)
-        return label in meant or plain(label) == plain(name) or (len(own) == 1 and own <= meant)
+        return label in meant or plain(label) == bare or (len(own) == 1 and own <= meant)
 
     found = [*filter(is_called_so, labels)]
     return found[0] if len(found) == 1 else None
@@ -105,12 +108,18 @@ def other_names(labels: Iterable[str]) -> list[str]:
     return [name for names in named for name in (*names.own, *names.further)]
 
 
-@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
+    return _kept(name) if len(name) <= LONGEST_KEPT else _plain(name)
+
+
+def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^\w]+|_", " ", bare).strip()
+
+
+_kept = lru_cache(maxsize=4096)(_plain)
 
 
 def meant_labels(name: str, species: str | None) -> set[str]:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LONGEST = 1600
 LONGEST_NAME = 60  # characters
+LONGEST_TEXT = 1000  # characters of a name as it is sent: a megabyte takes a second to look up
 # Folders that a reader of labeled photos, or Windows, takes for something else.
 RESERVED = {*SPLITS, NO_CLASS, "valid", "validation", "con", "prn", "aux", "nul"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in range(10)
@@ -79,6 +80,9 @@ class FeedbackStore:
 
     def _label(self, species: str, breed: str) -> tuple[str, ...]:
         """As the model calls it, else as others called it before: a reader refuses a name in two spellings."""
+        for what, text in (("species", species), ("breed", breed)):
+            if len(text) > LONGEST_TEXT:
+                raise _no_name(text, what)
         tree = self._taxonomy.tree
         name = tidy_label(find_label(species, tree) or species, [*self._saved(), *tree], what="species")
         self._check_meant(name, self._saved(), tree, None)
@@ -142,11 +146,15 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
         return spellings[folded(name)]
     name = unicodedata.normalize("NFC", name.casefold())
     if not _is_plain(name):
-        expected = f"a name of up to {LONGEST_NAME} letters, digits, spaces, hyphens and apostrophes"
-        raise DataError(f"{what}: expected {expected}, got {text[:80]!r}")
+        raise _no_name(text, what)
     if name in RESERVED:
         raise DataError(f"{what}: {name!r} is a reserved name; choose another")
     return name
+
+
+def _no_name(text: str, what: str) -> DataError:
+    expected = f"a name of up to {LONGEST_NAME} letters, digits, spaces, hyphens and apostrophes"
+    return DataError(f"{what}: expected {expected}, got {text[:80]!r}")
 
 
 def _is_safe(name: str) -> bool:

@@ -1,12 +1,14 @@
 """Names of species and breeds, and what else they are called."""
 
 import re
+import tracemalloc
 
 import pytest
 
 from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import read_manifest
 from hierpets.data.demo.breeds import BREEDS as DEMO
+from hierpets.data.labeled.consistency import folded
 from hierpets.messages.breeds import breed_names, find_label, local_name, plain, read_names
 from hierpets.messages.catalogue import LANGUAGES, speaking
 from hierpets.plugin.imagenet import BREEDS as PRETRAINED
@@ -101,3 +103,16 @@ def test_breed_names_for_the_page():
 
 def test_plain_ignores_case_accents_and_hyphens():
     assert plain(" São-Bernardo_dog ") == "sao bernardo dog"
+
+
+@pytest.mark.parametrize("spelled", [plain, folded])
+def test_a_name_of_any_length_is_not_kept(spelled):
+    """Strangers send them to a server by the thousand, and some letters become eighteen."""
+    assert spelled("x") == "x"
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert spelled(f"{number}" + "\ufdfa" * 5000).startswith(f"{number}")
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hierpets.data.labeled.index import read_index
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError
+from hierpets.serve import feedback
 from hierpets.serve.app import create_app
 from hierpets.serve.feedback import FeedbackFull, FeedbackStore, tidy_label
 from hierpets.serve.settings import ServeSettings
@@ -201,6 +202,14 @@ def test_tidy_label_gives_a_valid_folder_name_or_an_error(text):
     assert len(name) <= 60
     assert not set(name) & set('/\\.\0:*?"<>|')
     assert tidy_label(name, ("Maine_Coon",), what="breed") == name
+
+
+@pytest.mark.parametrize("label", [{"species": "cat" * 1000}, {"breed": "\ufdfa" * 300_000}])
+def test_a_name_of_a_megabyte_is_refused_before_it_is_looked_up(client, label, monkeypatch):
+    monkeypatch.setattr(feedback, "find_label", lambda *_: pytest.fail("it is looked up"))
+    answer = send(client, **label)
+    assert answer.status_code == 422
+    assert "expected a name of up to 60 letters" in answer.json()["detail"]
 
 
 def test_tidy_label_takes_the_apostrophe_of_a_phone():

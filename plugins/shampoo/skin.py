@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from hierpets.plugin import Advice, Case, say
@@ -34,7 +35,7 @@ def sensitive_skin(
     for product, offer in case.offers.items():
         found = [name for name in shunned if name in offer.contains]
         if found and prone > veto_above:
-            what = say(found[0].replace("_", " "))
+            what = say(re.sub("^d_", "d-", found[0]).replace("_", " "))  # as hazards call it: d-limonene
             reason = say("it contains {ingredient}, which may irritate a skin prone to allergy.", ingredient=what)
             yield Advice(product, reason, veto=True)
         elif "sensitive" in offer.skin and offer.suits > 0:

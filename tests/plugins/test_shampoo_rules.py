@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hierpets.errors import PluginError
+from hierpets.messages.catalogue import speaking
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
@@ -65,6 +66,13 @@ def test_sensitive_skin_knows_an_irritant_by_an_alias_and_refuses_one_that_nothi
     assert said("sensitive_skin", irritants=("perfume",))["scented"].veto
     with pytest.raises(PluginError, match=r"expected irritants that ingredients.yaml lists, got fragance"):
         said("sensitive_skin", irritants=("perfume", "fragance"))
+
+
+def test_sensitive_skin_calls_an_irritant_as_other_sentences_do() -> None:
+    case = replace(CASE, offers={"citrus": replace(PLAIN, contains=("d_limonene",))})
+    assert "it contains d-limonene," in said("sensitive_skin", case)["citrus"].reason
+    with speaking("de"):
+        assert "es enthält D-Limonen;" in said("sensitive_skin", case)["citrus"].reason
 
 
 def test_skin_needs_refuses_a_weight_of_what_it_does_not_know() -> None:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hierpets.errors import ConfigError, reason_of
 from hierpets.serve.limits.connections import connection_limit
+from hierpets.serve.settings import MB
 
 __all__ = ["bind", "make_server"]
 
@@ -23,12 +24,13 @@ UNREAD_SECONDS = 60.0
 BACKLOG = 64
 """Connections that wait to be taken; as many are taken at a time, before any of them is counted."""
 READ_SECONDS = 60.0
+"""To read a megabyte of a response, or what is less: as long as it takes over a slow mobile network."""
 
 
 class PatientProtocol(H11Protocol):
     """Closes a connection that does not send its request's headers in time, or the rest of a body that was answered
-    before it was read, or does not read the response; uvicorn would wait forever. One beyond the limit of connections
-    is closed at once.
+    before it was read, or does not read the response in time; uvicorn would wait forever. One beyond the limit of
+    connections is closed at once.
     """
 
     _allowed: float | None = None
@@ -54,7 +56,8 @@ class PatientProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._read_due = self.loop.call_later(READ_SECONDS, self.transport.abort)
+        unread = self.transport.get_write_buffer_size()
+        self._read_due = self.loop.call_later(READ_SECONDS * max(1, unread / MB), self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -147,6 +147,24 @@ def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, mo
         assert CLIENT.get(f"{url}/healthz").text == "ok\n"
 
 
+def test_server_lets_a_slow_client_read_its_response_to_the_end(predictor, monkeypatch):
+    monkeypatch.setattr(run, "READ_SECONDS", 1)
+    picture = bytes(12 * 2**20)  # more than the system takes of it at once
+    with serving(predictor, explainer=lambda photo, options: picture) as (url, _), socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        slow.connect((urlsplit(url).hostname, urlsplit(url).port))
+        slow.settimeout(10)
+        photo = plain("siamese")
+        head = HEAD.replace(b"/predict", b"/explain") + f"content-length: {len(photo)}\r\n\r\n".encode()
+        slow.sendall(head + photo)
+        read = b""
+        while len(read) < len(picture):
+            part = slow.recv(2**18)
+            assert part, f"cut off after {len(read):,} bytes"
+            read += part
+            time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("target", "status"),
     [

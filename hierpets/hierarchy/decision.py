@@ -132,7 +132,7 @@ def decide(
             listed=float(listed[i, s]),
             thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
             grown=grown,
-            few=grown == 1.0 and policy.has_few(top[0][0], alpha),
+            few=grown >= 1 and policy.has_few(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
             max_level=max_level,
             restricted=restricted,
@@ -233,7 +233,7 @@ def _back_off(view: _View) -> _Answer:
 
 def _set_answer(view: _View, objection: str | None) -> _Answer | None:
     """The smallest set of breeds that is probable enough, if any is."""
-    if view.max_level == "species" or view.grown == 1.0:
+    if view.max_level == "species" or view.grown >= 1:
         return None
     for breeds, probability in view.sets:
         if probability > view.thresholds.breed_set:
@@ -256,7 +256,7 @@ def _objection(view: _View) -> str | None:
     t, (leaf, probability) = view.thresholds, view.winner
     if view.max_level == "species":
         return say("max_level is species")
-    if view.grown == 1.0:
+    if view.grown >= 1:
         name, alpha = _name(leaf), number(f"{t.alpha:g}")
         if view.few:
             return say("{name} was grown from too few photos for a promise at alpha {alpha}", name=name, alpha=alpha)

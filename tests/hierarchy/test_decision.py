@@ -225,6 +225,8 @@ def test_decide_leaves_no_breeds_open_that_may_be_others_or_at_max_level_species
     assert decide_one(PAIR, WIDE, wide, max_level="species").breeds == ()
     grown = wide.model_copy(update={"leaves": {"cat/bengal": (0.0,) * 10}})
     assert decide_one(PAIR, WIDE, grown).breeds == (), "nor where the first is never named"
+    rounded = wide.model_copy(update={"leaves": {"cat/bengal": (1.000001,) * 40}})
+    assert decide_one(PAIR, WIDE, rounded).breeds == (), "nor by scores that an older hierpets rounded up"
 
 
 def test_decide_calls_all_breeds_of_a_species_the_species():

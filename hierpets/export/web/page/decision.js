@@ -116,7 +116,7 @@ function backOff(view, rules) {
   const enough = grown < 1 && species === s && atMostOne(named[winner]) > Math.max(t.probability, grown);
   if (hasBreeds && enough) return answer("breed", "breed");
   if (mass <= t.probability) return answer("unknown", "unknown");
-  const breeds = grown === 1 ? null : breedSet(view, rules);
+  const breeds = grown >= 1 ? null : breedSet(view, rules);
   if (breeds) return answer("species", "breed_set", breeds);
   return answer("species", hasBreeds ? "rolled_up_to_species" : "species");
 }

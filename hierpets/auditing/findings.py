@@ -12,7 +12,7 @@ from hierpets.auditing.balance import ClassBalance, SuggestedSampler
 from hierpets.auditing.kinds import BLOCKING, KINDS, SERIOUS, Kind
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import ConfigError, did_you_mean, shown
-from hierpets.text import join_words
+from hierpets.text import counted, join_words
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["AUDIT_FILE", "PAGE_FILE", "Audit", "AuditFinding", "AuditedPhoto", "count_kinds", "ranked"]
@@ -105,9 +105,7 @@ class Audit(StrictModel):
     def headline(self) -> str:
         """The audit in one line: ``2,201 photos: 1 unreadable file and 3 outliers``."""
         parts = [f"{n} {words[n != 1]}" for kind, words in SERIOUS.items() if (n := self.summary[kind])]
-        if not parts:
-            return f"{self.photos:,} photos: no serious problems found"
-        return f"{self.photos:,} photos: {join_words(parts)}"
+        return f"{counted(self.photos, 'photo')}: {join_words(parts) if parts else 'no serious problems found'}"
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``audit.json``, see ``docs/audit.md``."""

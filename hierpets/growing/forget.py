@@ -82,7 +82,8 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
     again = {leaf for leaf in gone if _was_pretrained(leaf, old)}
     left = {leaf for leaf in kept | again if leaf.species in species}
     if len(left) < 2:
-        raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
+        remaining = "only one class" if left else "no class"
+        raise DataError(f"{remaining} would be left; a bundle needs at least two")
     pretrained = left & (old.pretrained | again)
     rows = [label for label in before.main.statistics.labels if label in gone or label.species not in species]
     return before.of(

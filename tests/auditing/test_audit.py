@@ -162,6 +162,12 @@ def test_audit_without_out_writes_nothing(tmp_path, registry, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
 
 
+def test_audit_of_one_photo_says_photo(tmp_path, registry):
+    write_pets(tmp_path / "pets", names=["dog/pug"], each=1)
+    result = hierpets.audit(tmp_path / "pets", backbone="tiny", registry=registry)
+    assert result.headline == "1 photo: no serious problems found"
+
+
 def test_audit_has_a_short_repr_and_a_table_for_notebooks(tmp_path, registry):
     write_pets(tmp_path / "pets")
     (tmp_path / "pets/train/dog/pug/broken.jpg").write_bytes(b"GIF89a")

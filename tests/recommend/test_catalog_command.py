@@ -141,6 +141,11 @@ def test_catalog_check_finds_breeds_of_a_bundle_without_a_coat(tmp_path: Path) -
     assert "breed cat/siamese has no coat" not in result.output
 
 
+def test_catalog_check_counts_a_single_error_as_one(tmp_path: Path) -> None:
+    result = run("check", "--model", write_bundle(tmp_path, {"cat": ("siamese",), "horse": ()}))
+    assert ": 1 error, " in result.output
+
+
 def test_catalog_check_names_products_that_a_model_never_allows(tmp_path: Path) -> None:
     """A model of dogs alone cannot rule out a cat; the released one can."""
     excluded = "'flea_guard' is never recommended with this model, which cannot rule out a cat"

@@ -11,6 +11,7 @@ import click
 from hierpets.cli.completion import CATALOG_NAME
 from hierpets.cli.options import GivenPath, registry_option
 from hierpets.errors import ConfigError, did_you_mean
+from hierpets.text import counted
 
 if TYPE_CHECKING:
     from hierpets.recommend.catalog import Catalog, Product
@@ -52,7 +53,7 @@ def check(registry: Path | None, model: Path | None) -> int:
     errors = sum(problem.is_error for problem in found)
     breeds = sum(len(species.breeds) for species in files.catalog.species.values())
     summary = f"{breeds} breeds, {len(files.catalog.ingredients)} ingredients, {len(files.catalog.products)} products"
-    click.echo(f"{summary}: {errors} errors, {len(found) - errors} warnings")
+    click.echo(f"{summary}: {counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 
 

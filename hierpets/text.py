@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from hierpets.messages.catalogue import number
 
-__all__ = ["counted", "escaped", "is_printable", "join_words", "likelihood", "percent", "pretty"]
+__all__ = [
+    "capital",
+    "counted",
+    "escaped",
+    "is_printable",
+    "join_words",
+    "likelihood",
+    "percent",
+    "pretty",
+    "told_apart",
+]
 
 JOINERS = "\u200c\u200d"  # with which Persian and Hindi are spelled
 
@@ -37,6 +48,20 @@ def likelihood(p: float) -> str:
 def pretty(label: str) -> str:
     """A class name as people write it: ``"cat/british_shorthair"`` as ``"british shorthair"``."""
     return label.rpartition("/")[2].replace("_", " ")
+
+
+def told_apart(labels: Iterable[str]) -> dict[str, str]:
+    """Each class name as people write it, with the species where two of them would read alike: ``"cat angora"``."""
+    names = {label: pretty(label) for label in labels}
+    times = Counter(names.values())
+    return {
+        label: name if times[name] == 1 else " ".join(map(pretty, label.split("/"))) for label, name in names.items()
+    }
+
+
+def capital(text: str) -> str:
+    """The text with a large first letter; the others stay, as in ``"Deutscher Schäferhund"``."""
+    return text[:1].upper() + text[1:]
 
 
 def counted(n: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierpets.text import escaped, is_printable, join_words, likelihood, percent, pretty
+from hierpets.text import capital, escaped, is_printable, join_words, likelihood, percent, pretty, told_apart
 
 
 @pytest.mark.parametrize("text", ["", "maine_coon", "Deutscher Schäferhund", "می\u200cخواهم", "क्\u200dष", "猫"])
@@ -50,6 +50,19 @@ def test_likelihood_is_never_certain(p, shown):
 
 def test_pretty_drops_the_species_and_the_underscores():
     assert pretty("cat/british_shorthair") == "british shorthair" and pretty("rabbit") == "rabbit"
+
+
+def test_only_a_breed_of_two_species_is_told_with_its_species():
+    assert told_apart(["cat/angora", "house_rabbit/angora", "cat/maine_coon", "horse"]) == {
+        "cat/angora": "cat angora",
+        "house_rabbit/angora": "house rabbit angora",
+        "cat/maine_coon": "maine coon",
+        "horse": "horse",
+    }
+
+
+def test_capital_leaves_the_other_letters():
+    assert capital("deutscher Schäferhund") == "Deutscher Schäferhund" and capital("") == ""
 
 
 def test_join_words_names_the_first_few():

@@ -11,7 +11,7 @@ from hierpets.evaluation.report.bars import paint_bars
 from hierpets.evaluation.report.drawing import ACCENT, MUTED, Drawing, draw, short
 from hierpets.figures import percent_tick
 from hierpets.planning.result import CurvePoint, Plan
-from hierpets.text import percent
+from hierpets.text import percent, told_apart
 
 __all__ = ["SHOWN", "plan_figure"]
 
@@ -28,8 +28,9 @@ def plan_figure(plan: Plan) -> Drawing:
             return
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         _paint_curve(left, plan.curve, plan.level)
-        names = [f"{short(found.label)} ({found.photos})" for found in gains]
-        paint_bars(right, names, [found.gain for found in gains], [found.interval for found in gains])
+        names = told_apart(found.label for found in gains)
+        bars = [f"{short(names[found.label])} ({found.photos})" for found in gains]
+        paint_bars(right, bars, [found.gain for found in gains], [found.interval for found in gains])
         right.xaxis.set_major_formatter(_points_tick)
         right.set_xlabel("points of recall that its last photos brought")
 

@@ -12,7 +12,7 @@ from hierpets.evaluation.metrics.schema import ClassCurves, ClassScores, LevelMe
 from hierpets.evaluation.report.bars import name_bars, paint_bars
 from hierpets.evaluation.report.drawing import ACCENT, MUTED, PANEL, SERIES, Drawing, draw, short
 from hierpets.figures import percent_tick
-from hierpets.text import percent, pretty
+from hierpets.text import capital, percent, pretty, told_apart
 
 __all__ = [
     "answer_levels",
@@ -49,7 +49,7 @@ def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
         f"recall_breeds_{s}",
         paint,
         size=(4.7, 0.75 + 0.235 * len(names)),
-        title=f"{pretty(species).capitalize()} breeds: recall",
+        title=f"{capital(pretty(species))} breeds: recall",
         caption="Recall of each breed with its 95% Wilson interval; number of photos in parentheses.",
         alt=f"Recall of {len(names)} breeds, from {pretty(worst)} {percent(recall[0])} to {percent(recall[-1])}.",
     )
@@ -134,13 +134,14 @@ def curves(level: LevelMetrics, name: str, kind: Literal["roc", "pr"]) -> Drawin
         return None
     areas = {label: shown.area(level.per_class[label]) or 0.0 for label in found}
     named = sorted(areas, key=lambda label: areas[label])[:3]
+    names = told_apart(areas)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         for points in (points for label, points in found.items() if label not in named):
             axes.plot(*points, color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=shown.drawstyle)
         for color, label in zip(SERIES[::-1], named, strict=False):
-            key = f"{short(label)} {areas[label]:.3f}"
+            key = f"{short(names[label])} {areas[label]:.3f}"
             axes.plot(*found[label], color=color, drawstyle=shown.drawstyle, label=key)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=shown.xlabel, ylabel=shown.ylabel)
         axes.legend(loc=shown.legend)

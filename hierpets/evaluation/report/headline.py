@@ -22,7 +22,7 @@ from hierpets.evaluation.metrics.schema import (
     StressMean,
     StressMetrics,
 )
-from hierpets.text import counted, join_words, percent, pretty
+from hierpets.text import capital, counted, join_words, percent, pretty, told_apart
 
 __all__ = ["Headline", "headline"]
 
@@ -112,9 +112,7 @@ def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 
 def _breeds_of(species: str, metrics: Metrics) -> str:
     found = metrics.breed_by_species[species]
-    return (
-        f"{pretty(species).capitalize()} breeds: correct for {percent(found.accuracy)} of {counted(found.n, 'photo')}."
-    )
+    return f"{capital(pretty(species))} breeds: correct for {percent(found.accuracy)} of {counted(found.n, 'photo')}."
 
 
 def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
@@ -237,13 +235,14 @@ def _weak_breeds(breed: LevelMetrics) -> Iterator[str]:
         for label, scores in supported.items()
         if scores.recall < _BAD_RECALL and scores.recall_among(len(supported))[1] < least
     }
+    names = told_apart(breed.confusion_matrix.labels)
     for label, scores in sorted(weak.items(), key=lambda item: item[1].recall)[:_NAMED]:
         mistaken_for, times = _most_mistaken_for(breed.confusion_matrix, label)
         hits = round(scores.recall * scores.support)
         often = "most often " if times > 1 else ""
         yield (
-            f"{pretty(label).capitalize()}: recognized in {hits:,} of {scores.support:,} photos, "
-            f"{often}mistaken for {pretty(mistaken_for)} ({times:,})."
+            f"{capital(names[label])}: recognized in {hits:,} of {scores.support:,} photos, "
+            f"{often}mistaken for {names[mistaken_for]} ({times:,})."
         )
 
 
@@ -331,10 +330,11 @@ def _caveats(metrics: Metrics) -> Iterator[str]:
         )
     level, noun = (metrics.breed, "breeds") if metrics.breed else (metrics.species, "species")
     support = {label: c.support for label, c in level.per_class.items() if "/" in label or not metrics.breed}
-    missing = [pretty(label) for label, n in support.items() if n == 0]
+    names = told_apart(support)
+    missing = [names[label] for label, n in support.items() if n == 0]
     if missing:
         yield f"No photo of {join_words(missing, most=_NAMED)}: they were not measured."
-    few = [pretty(label) for label, n in support.items() if 0 < n < _FEW_PHOTOS]
+    few = [names[label] for label, n in support.items() if 0 < n < _FEW_PHOTOS]
     if few:
         have, their = ("has", "its") if len(few) == 1 else ("have", "their")
         yield (

@@ -274,6 +274,17 @@ def test_headline_names_weak_breeds_and_what_they_are_mistaken_for(predictions, 
     )
 
 
+def test_headline_tells_breeds_of_one_name_apart_and_leaves_their_capitals(make_predictions):
+    twins = Taxonomy(tree={"cat": ("Angora", "DSH"), "rabbit": ("Angora", "lop")})
+    made = make_predictions(twins, 200)
+    called = np.array([0, 0, 0, 3])[np.maximum(made.leaf_true, 0)]
+    said = headline(evaluate_predictions(replace(made, probabilities=np.eye(4)[called]), resamples=5))
+    assert any(s.startswith("Rabbit Angora: recognized in 0 of ") for s in said.weaknesses)
+    assert any(s.startswith("DSH: recognized in 0 of ") and "for cat Angora (" in s for s in said.weaknesses)
+    few = headline(evaluate_predictions(make_predictions(twins, 12), resamples=5)).caveats
+    assert any("cat Angora, " in s and "rabbit Angora" in s for s in few)
+
+
 def test_headline_does_not_blame_a_breed_for_one_photo(predictions):
     """One mistake among four photos is no evidence of a weak breed; the seven right breeds are not at fault either."""
     rows = np.flatnonzero(predictions.leaf_true == 2)[:4]

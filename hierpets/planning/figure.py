@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from hierpets.text import percent, told_apart
 __all__ = ["SHOWN", "plan_figure"]
 
 SHOWN = 12  # classes
+ROOM = 0.07  # of the axis, that the number of a tick takes
 
 
 def plan_figure(plan: Plan) -> Drawing:
@@ -49,6 +51,17 @@ def _points_tick(gain: float, _position: float | None = None) -> str:
     return f"{round(100 * gain, 2):g}"
 
 
+def _numbers(x: Sequence[float]) -> list[str]:
+    """The number of each tick on a logarithmic axis, empty where the next would be printed over it."""
+    room = (x[-1] / x[0]) ** ROOM
+    shown, right = [], math.inf
+    for value in reversed(x):
+        fits = value * room <= right
+        shown.append(f"{value:.3g}" if fits else "")
+        right = value if fits else right
+    return shown[::-1]
+
+
 def _paint_curve(axes: Axes, curve: Sequence[CurvePoint], level: str) -> None:
     x = [point.mean_photos for point in curve]
     axes.fill_between(x, [p.low for p in curve], [p.high for p in curve], color=ACCENT, alpha=0.2, linewidth=0)
@@ -56,7 +69,7 @@ def _paint_curve(axes: Axes, curve: Sequence[CurvePoint], level: str) -> None:
     if level == "breed":
         axes.plot(x, [p.species for p in curve], color=MUTED, linestyle="--", label="species, mean recall")
     axes.set_xscale("log")
-    axes.set_xticks(x, [f"{value:.3g}" for value in x])
+    axes.set_xticks(x, _numbers(x))
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(percent_tick)
     axes.set(xlabel=f"photos of each {level}, on average")

@@ -190,6 +190,14 @@ def test_plan_in_words_ranks_no_classes_where_none_has_gained(planned):
     assert drawn.alt.endswith("and the gains of 0 classes.") and "brought" not in drawn.svg
 
 
+def test_no_number_of_the_figure_is_printed_over_the_next(planned):
+    found, _, _ = planned
+    means = (1.0, 2.0, 5.0, 15.0, 17.7)
+    curve = tuple(found.curve[0].model_copy(update={"mean_photos": mean}) for mean in means)
+    drawn = plan_figure(found.model_copy(update={"curve": curve, "gains": ()}))
+    assert ">5</text>" in drawn.svg and ">17.7</text>" in drawn.svg and ">15</text>" not in drawn.svg
+
+
 def test_plan_without_breeds_is_of_species(config, photos, tmp_path):
     flat = tmp_path / "flat.csv"
     rows = [f"{path},{path.parts[-3]},," for path in sorted(photos.glob("*/*/[0-9].png"))]

@@ -298,6 +298,11 @@ def test_predict_explain_shows_the_rules_in_text(predict):
     assert any(line.startswith("    ") and "suits" in line for line in explained.splitlines())
 
 
+def test_predict_explain_sets_a_colon_as_the_language_does(predict):
+    _, explained, _ = predict("--explain", "--language", "fr", PHOTOS[0])
+    assert ":" in explained and explained.count("\N{NO-BREAK SPACE}: ") == explained.count(": ") - 1  # the path's
+
+
 def test_predict_explain_shows_the_rules_in_every_format_but_csv(predict, tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     _, array, _ = predict("--explain", "--format", "json", PHOTOS[0])

@@ -63,4 +63,4 @@ def _advice(recommendation: RecommendationRecord | None) -> Iterator[str]:
         yield say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product"))
         for word in step.advice:
             effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
-            yield f"    {word.product} {effect}: {word.reason}"
+            yield say("    {product} {effect}: {why}", product=word.product, effect=effect, why=word.reason)

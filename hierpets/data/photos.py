@@ -211,7 +211,7 @@ def read_photo(
         return _checked_array(source, limits)
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_image(source, limits)
-    name = os.fsdecode(source) if isinstance(source, str | os.PathLike) else UNNAMED
+    name = os.fsdecode(source) if source and isinstance(source, str | os.PathLike) else UNNAMED
     try:
         if name.startswith(DEMO_PREFIX):
             return _render_demo(name)
@@ -283,6 +283,8 @@ def read_bytes(
         size = len(data)
     elif isinstance(source, str) and (address := parse_address(source)):
         size, data = read_address(address, limits.max_bytes)
+    elif not os.fspath(source):  # to pathlib it is the current folder
+        raise ImageError("expected a path, got an empty one")
     else:
         size, data = _load_file(Path(os.fsdecode(source)), limits)
     if size > limits.max_bytes:

@@ -244,6 +244,7 @@ def test_read_photo_refuses_missing_empty_and_odd_paths(tmp_path):
         (tmp_path / "empty.jpg", "empty"),
         ("a\0b.jpg", "cannot be read"),
         (os.devnull, "not a regular file"),
+        ("", "^the photo: expected a path, got an empty one$"),
     ]:
         with pytest.raises(ImageError, match=message):
             read_photo(path)

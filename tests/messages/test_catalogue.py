@@ -63,6 +63,11 @@ def _forms(text):
     return [text] if isinstance(text, str) else list(text)
 
 
+def test_no_line_in_french_begins_with_what_ends_a_clause():
+    said = [form for message in read_language("fr") if message.id for form in _forms(message.string)]
+    assert [form for form in said if re.search(r"(?<!\N{NO-BREAK SPACE}):(?= )| [;?!]", form)] == []
+
+
 @OTHERS
 @pytest.mark.parametrize("share", [0.004, 0.41, 0.93])
 def test_numbers_are_those_of_cldr(language, share):

@@ -686,6 +686,13 @@ def test_page_of_the_api_names_every_operation_option_and_problem(visit):
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"
 
 
+def test_page_of_the_api_breaks_no_word_of_its_head_on_a_small_phone(visit):
+    page = visit(320, path="/docs")
+    heights = [link.bounding_box()["height"] for link in page.locator(".top a").all()]
+    assert max(heights) < 44  # two lines of a link with its padding take 61
+    assert fits(page)
+
+
 def test_page_names_the_model_in_its_footer(visit):
     page = visit()
     assert page.locator("#model").inner_text().startswith("Model 1.2 (0123456789abcdef), hierpets ")

@@ -84,6 +84,7 @@ def renewed(page: str, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
         *unlisted,
     ]
     page = re.sub(r"^\*\*What it is\.\*\* [^;]*;", f"**What it is.** {released_summary()};", page, flags=re.MULTILINE)
+    page = re.sub(r"(?<=; )[\d.]+ MB\.", f"{bundle_megabytes():.1f} MB.", page, count=1)
     page = re.sub(r"^\*\*The gap\.\*\*.*$", gap(own, elsewhere).strip(), page, flags=re.MULTILINE)
     for part in parts:
         heading, text = part.split("\n", 1)

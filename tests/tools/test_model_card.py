@@ -4,7 +4,7 @@ import re
 
 from hierpets.evaluation.metrics.reading import read_run_metrics
 from tools.build_bundle import METRICS
-from tools.model_card import PAGE, renewed
+from tools.model_card import PAGE, bundle_megabytes, renewed
 
 
 def sections(page):
@@ -25,3 +25,11 @@ def test_only_what_is_said_of_other_photos_is_written_anew():
     assert new["Out-of-distribution photos"].strip() == "nothing was measured"
     accuracy = f"{own.by_level['breed'].accuracy:.1%}"
     assert re.search(rf"^\*\*The gap\.\*\* .*{accuracy}.*{accuracy}", after, re.MULTILINE)
+
+
+def test_the_size_is_that_of_the_bundle_that_is_there():
+    page, own = PAGE.read_text(encoding="utf-8"), read_run_metrics(METRICS)["cross_validation"]
+    size = f"; {bundle_megabytes():.1f} MB."
+    after = renewed(page.replace(size, "; 99.9 MB."), own.model_copy(update={"stress": None}), [])
+    assert size in after
+    assert "99.9 MB" not in after

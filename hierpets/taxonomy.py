@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hierpets.errors import DataError, did_you_mean
 from hierpets.text import is_printable
@@ -52,7 +52,7 @@ class Taxonomy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tree: dict[str, tuple[str, ...]]
+    tree: dict[str, tuple[str, ...]] = Field(description="each species, with its breeds")
 
     @field_validator("tree")
     @classmethod
@@ -84,10 +84,12 @@ class Taxonomy(BaseModel):
 
     @cached_property
     def species(self) -> tuple[str, ...]:
+        """The S species, in the order of their columns."""
         return tuple(self.tree)
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
+        """The L leaves, in the order of their columns."""
         return tuple(Leaf(s, b) for s, breeds in self.tree.items() for b in (breeds or (None,)))
 
     @cached_property
@@ -112,9 +114,14 @@ class Taxonomy(BaseModel):
 
     @property
     def has_breeds(self) -> bool:
+        """Whether a species has breeds."""
         return any(self.tree.values())
 
     def species_index(self, species: str) -> int:
+        """The column of a species.
+
+        :raises DataError: it is not in the tree.
+        """
         if species not in self.tree:
             raise DataError(
                 f"unknown species {species!r}{did_you_mean(species, self.species)}; known: {', '.join(self.species)}"
@@ -122,7 +129,10 @@ class Taxonomy(BaseModel):
         return self.species.index(species)
 
     def leaf_index(self, species: str, breed: str | None) -> int:
-        """The leaf of a label; ``UNKNOWN_LEAF`` when the species has breeds and none is given."""
+        """The column of a label's leaf; -1 where the species has breeds and none is given.
+
+        :raises DataError: the species or the breed is not in the tree.
+        """
         s = self.species_index(species)
         breeds = self.tree[species]
         if not breeds:

@@ -42,7 +42,8 @@ def audit(
 
     :raises ConfigError: ``out`` already holds an audit, lies among the photos, or cannot be written.
     :raises DataError: no labeled photos found, or labels that contradict each other.
-    :raises PluginError: the backbone plugin fails.
+    :raises RegistryError, PluginError: an invalid registry, or a backbone plugin that does not exist or fails.
+    :raises DeviceError: a device that is not available.
     """
     if out is not None:
         check_output(Path(out) / AUDIT_FILE, overwrite=overwrite)

@@ -196,7 +196,7 @@ def read_photo(
     limits: Limits = DEFAULT_LIMITS,
     warn: Warn | None = None,
 ) -> np.ndarray:
-    """RGB uint8 [H, W, 3], upright: JPEG, PNG, GIF (first frame), WebP, BMP, TIFF, and HEIC with the extra ``heic``.
+    """RGB uint8 [H, W, 3], upright: JPEG, PNG, GIF (first frame), WebP, BMP, TIFF, AVIF; HEIC with the extra ``heic``.
 
     Transparent pixels are laid on white, 16 bits become 8, EXIF orientation is applied. With ``shorter_side``, a
     JPEG is decoded at the largest reduction (2, 4, 8) that keeps its shorter side at or above that.
@@ -205,7 +205,7 @@ def read_photo(
     ``warn`` gets in one line what is wrong with a damaged photo whose picture is there for the most part; without it,
     the line is logged under the photo's name.
 
-    Raises :class:`ImageError`, which names the source and says why it cannot be read.
+    :raises ImageError: it cannot be read; the message names the source and says why.
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source, limits)

@@ -63,7 +63,8 @@ def evaluate(
     """Measure a model at every level on labeled photos.
 
     ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
-    ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows; ``split`` as in :func:`read_labeled`.
+    ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows. ``split`` is ``test``, ``val`` (those that
+    training held out) or ``all``; None: ``test`` if the data has that split, else ``all``.
     ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. ``stress`` also measures a
     few of the photos made smaller, softer, darker and so on, which takes minutes (``docs/metrics.md``).
     Photos that the model was fitted to are counted and left out, unless ``keep_seen`` is given. With ``out``,
@@ -76,6 +77,7 @@ def evaluate(
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or lies among the photos; or the model has no
         pet score for ``ood``.
     :raises BundleError: a missing or damaged bundle.
+    :raises RegistryError, DeviceError: as :func:`hierpets.load`.
     """
     folder = Path(out) if out is not None else None
     if folder is not None:

@@ -44,6 +44,7 @@ def forget(
     with the last breed that photos taught.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises RegistryError: an invalid registry.
     :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
     :raises DataError: a name that the bundle does not know, or of several breeds; fewer than two leaves would be left.
     :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given, or is no bundle.

@@ -65,6 +65,7 @@ def grow(
     than their label are left out, and listed; with ``trust_labels`` the last are learned from as well.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises RegistryError: an invalid registry.
     :raises PluginError: the registry lacks the bundle's backbone, whose pretrained head knows species or breeds.
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or is no bundle.

@@ -59,8 +59,8 @@ def load(
     gives more than a few; then the graph is compiled once more, for many. With torch both are left to torch.
     Each of several workers may compute a few photos ``together``, which takes less time and, for graphs of their own,
     more memory: false for a server, whose photos come one by one. No answer depends on it.
-    ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that
-    :func:`hierpets.registry.loading.find_registry` finds.
+    ``registry`` is a loaded registry or the path of a ``registry.yaml``; None: that of ``HIERPETS_REGISTRY``, else the
+    built-in one. Without ``recommend`` no shampoo is recommended.
 
     :raises ConfigError: an engine, device or precision that does not exist, or an argument of another type.
     :raises BundleError: a missing or damaged bundle.

@@ -70,10 +70,12 @@ class Prediction:
 
     @property
     def species(self) -> str | None:
+        """The most probable one; None for a photo of no known pet, and for one that could not be read."""
         return self.decision.species if self.decision and self.decision.source != "not_a_known_pet" else None
 
     @property
     def breed(self) -> str | None:
+        """The breed that is named; None above breed level."""
         return self.decision.breed if self.decision and self.decision.level == "breed" else None
 
     @property

@@ -136,15 +136,18 @@ class Predictor:
     ) -> Prediction | list[Prediction]:
         """The prediction for one photo, or a list of them for several, in their order.
 
-        A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image; several are any iterable of these,
-        such as a column of a table. One that cannot be read does not raise: its prediction has an ``error``. Arrays and
-        images that an iterator yields, such as the frames of a video, are copied: it may reuse their memory.
+        A photo is a path, bytes, an array uint8 [H, W, 3] in RGB or [H, W] in gray, or a PIL image; several are any
+        iterable of these, such as a column of a table. One that cannot be read does not raise: its prediction has an
+        ``error``. Arrays and images that an iterator yields, such as the frames of a video, are copied: it may reuse
+        their memory.
 
         ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
         ``regions=True`` each animal in a photo has a prediction of its own; ``boxes`` from :func:`hierpets.read_boxes`
         say where they are.
 
-        :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
+        :raises ConfigError: an option that does not exist or is out of range, something that is not a photo, or
+            ``regions`` of a model that cannot find them.
+        :raises BundleError: ``regions`` without the graph by which animals are found.
         :raises PluginError: with the engine torch, the plugin of the backbone fails.
         :raises DeviceError: the GPU has not the memory for one photo.
         """
@@ -180,6 +183,7 @@ class Predictor:
 
         :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
             photo when it is its turn.
+        :raises BundleError, PluginError, DeviceError: as :meth:`predict`.
         """
         if batch_size is not None:
             check_count("batch_size", batch_size)
@@ -195,7 +199,7 @@ class Predictor:
         """Predictions for a few photos, computed as one batch in the thread that calls: for callers that have threads
         of their own, such as a server. ``limits`` as in :meth:`stream`.
 
-        :raises ConfigError: as :meth:`predict`.
+        :raises ConfigError, BundleError, PluginError, DeviceError: as :meth:`predict`.
         """
         return self._predict_batch(self._request(options, limits, keep_photos=False), list(NamedPhoto.several(photos)))
 
@@ -222,7 +226,7 @@ class Predictor:
         return self._thresholds(asked.alpha, asked.max_set)
 
     def joint(self, output: RawOutput) -> np.ndarray:
-        """Calibrated joint probabilities float64 [B, L] of a batch."""
+        """Calibrated joint probabilities float64 [B, L] of what the :attr:`engine` gives for a batch."""
         return self.manifest.calibration.joint(output.outputs)
 
     def _stream(

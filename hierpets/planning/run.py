@@ -53,7 +53,8 @@ def plan(
 
     :raises DataError: no photos there, or fewer than two classes of at least four photos.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or lies among the photos; or a price below zero.
-    :raises PluginError: a backbone that does not exist or fails.
+    :raises RegistryError, PluginError: an invalid registry, or a backbone that does not exist or fails.
+    :raises DeviceError: a device that is not available.
     """
     if out is not None:
         check_output(Path(out), overwrite=overwrite)

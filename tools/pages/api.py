@@ -84,7 +84,8 @@ def _entry(name: str) -> str:
     public = getattr(hierpets, name)
     public = public if inspect.isclass(public) else inspect.unwrap(public)
     if not inspect.isclass(public) and not inspect.isfunction(public):
-        return f"### {name}\n\n`{_type_text(public)}`: a path, the bytes of a file, pixels, or a PIL image.\n"
+        what = "a path, an address, the bytes of a file, pixels uint8 [H, W, 3] in RGB or [H, W] in gray, a PIL image"
+        return f"### {name}\n\n`{_type_text(public)}`: {what}.\n"
     lines = [f"### {name}\n"]
     if not inspect.isclass(public):
         lines += [_code(_signature(name, public)), _doc(public)]

@@ -187,7 +187,8 @@ class Offer:
     ``suits`` is the probability mass of the breeds that the product is made for, ``avoid`` that of the breeds it does a
     poor job on, ``harm`` the probability that the pet belongs to a species that must never touch it. ``species``,
     ``coats`` and ``skin`` are what it is made for; empty means all. ``contains`` holds the plain names of its
-    ingredients. A product ``on_request`` is chosen only when a rule asks for it.
+    ingredients. ``price`` is in the currency of the catalog. A product ``on_request`` is chosen only when a rule asks
+    for it.
     """
 
     name: str

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NoReturn
 
 from hierpets.errors import DataError, reason_of
@@ -24,21 +25,25 @@ def warn_uncached(path: Path, problem: str) -> None:
 
 
 def forget_oldest(folder: Path, most_bytes: int) -> None:
-    """Delete files of a cache, those written longest ago first, until it holds at most so much. The newest stays.
+    """Delete files of a cache and of its folders, those written longest ago first, until it holds at most so much. The
+    newest stays.
 
     :raises OSError: the folder cannot be listed.
     """
     written: list[tuple[int, int, Path]] = []
-    for file in folder.iterdir():
+    for file in (*folder.iterdir(), *folder.glob("*/*")):
         with suppress(OSError):  # another process deletes as well
             stat = file.stat()
-            written.append((stat.st_mtime_ns, stat.st_size, file))
+            if S_ISREG(stat.st_mode):
+                written.append((stat.st_mtime_ns, stat.st_size, file))
     held = 0
     for number, (_, size, file) in enumerate(sorted(written, reverse=True)):
         held += size
         if number and held > most_bytes:
             with suppress(OSError):  # on Windows, one that is in use
                 file.unlink()
+                if file.parent != folder:
+                    file.parent.rmdir()  # unless it holds more
 
 
 class SqliteCache:

@@ -26,3 +26,13 @@ def test_a_folder_in_the_cache_is_left_alone(tmp_path):
     (tmp_path / "new").write_bytes(bytes(100))
     forget_oldest(tmp_path, 0)
     assert (tmp_path / "folder").is_dir()
+
+
+def test_files_in_folders_of_the_cache_are_forgotten_too_and_folders_that_are_left_empty(tmp_path):
+    for age, name in enumerate(("new/c", "b", "new/b", "old/a")):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(bytes(100))
+        os.utime(file, (1000 - age, 1000 - age))
+    forget_oldest(tmp_path, 200)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["b", "new", "new/c"]

@@ -75,9 +75,20 @@ def compile_model(
         # Bound to cores, threads of several graphs would all be bound to the first.
         options |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"}
     if cache is not None and _is_usable(cache):
-        options["CACHE_DIR"] = str(cache)
+        options["CACHE_DIR"] = str(cache / _weights_key(model) if isinstance(model, Path) else cache)
     with _compiling:
         return ov.Core().compile_model(model, "CPU", options)
+
+
+def _weights_key(graph: Path) -> str:
+    """Changes whenever the weights of a graph in a file are replaced. OpenVINO knows what it compiled of a file by the
+    path, the size and the second of the XML alone (2026.4), which builds that are reproducible keep.
+    """
+    try:
+        stat = graph.with_suffix(".bin").stat()
+    except OSError:  # so that it says what is missing, whatever it compiled before
+        return "missing"
+    return f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}"
 
 
 def _is_usable(cache: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import locale
 import logging
+import os
 import platform
 import re
 import shutil
@@ -18,9 +19,17 @@ from hierpets.data.photos import read_photo
 from hierpets.errors import BundleError, DeviceError
 from hierpets.inference.engines import base
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_device, choose_engine, choose_precision
-from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, has_vnni, require_precision
+from hierpets.inference.engines.openvino import (
+    CAPABILITY,
+    OpenVinoEngine,
+    capabilities,
+    compile_model,
+    has_vnni,
+    require_precision,
+)
 from hierpets.inference.loading import load
 from hierpets.model.graph.convert import convert_module, save_graph
+from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.reader import read_networks
 
 
@@ -211,7 +220,34 @@ def test_openvino_engine_keeps_a_bounded_cache(tiny_run, registry, tmp_path, mon
     monkeypatch.setattr("hierpets.inference.engines.openvino.CACHE_BYTES", 0)
     for threads in (1, 2, 3):
         engine(tiny_run, registry, engine="openvino", threads=threads)
-    assert len(list((tmp_path / "openvino").iterdir())) <= 2  # the newest, and what was compiled after it
+    assert 1 <= len(list((tmp_path / "openvino").rglob("*.blob"))) <= 2  # the newest, and what was compiled after it
+
+
+def test_openvino_engine_runs_no_network_that_was_replaced_or_damaged_since_it_was_compiled(tmp_path, monkeypatch):
+    """Files of builds that are reproducible have one size and one time, whatever weights they hold."""
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
+
+    def write(folder, bias):
+        pixels = ov.opset13.parameter([-1, 4, 4, 3], np.uint8)
+        mean = ov.opset13.reduce_mean(ov.opset13.convert(pixels, "f32"), np.array([1, 2]))
+        outputs = [ov.opset13.add(mean, np.full((1, 3), bias + n, np.float32)) for n in range(4)]
+        (tmp_path / folder).mkdir()
+        ov.save_model(ov.Model(outputs, [pixels]), tmp_path / folder / "model.xml", compress_to_fp16=False)
+        for file in (tmp_path / folder).iterdir():
+            os.utime(file, (10**9, 10**9))
+
+    def species():
+        return float(OpenVinoEngine(tmp_path / "served" / "model.xml")(np.zeros((1, 4, 4, 3), np.uint8)).species[0, 0])
+
+    write("served", 1.0)
+    assert [species(), species()] == [2.0, 2.0]
+    write("other", 5.0)
+    weights = tmp_path / "served" / "model.bin"
+    shutil.copy2(tmp_path / "other" / "model.bin", weights)
+    assert species() == 6.0
+    weights.write_bytes(weights.read_bytes()[:4])
+    with pytest.raises(BundleError, match="OpenVINO cannot run this graph"):
+        species()
 
 
 def test_openvino_engine_works_without_a_cache(tiny_run, registry, tmp_path, monkeypatch, caplog, images):

@@ -129,11 +129,13 @@ class _Side(NamedTuple):
 
 
 @checked
-def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> Comparison:
+def compare(
+    a: EvaluationOrFolder, b: EvaluationOrFolder, *, names: tuple[str, str] = ("A", "B"), seed: Seed = 0
+) -> Comparison:
     """Compare two evaluations of the same photos, at the levels species and breed.
 
-    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed``, a
-    whole number, is that of the bootstrap.
+    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``names``
+    are what the two are called where they have no folder. ``seed``, a whole number, is that of the bootstrap.
 
     Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved, and
     must be the same by their digests.
@@ -145,7 +147,7 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> 
     :raises DataError: no evaluation found, or the photos or labels differ.
     :raises ConfigError: an argument of another type, or a seed below zero.
     """
-    one, other = _side(a, "A"), _side(b, "B")
+    one, other = map(_side, (a, b), names)
     own, others = _unseen(one, other)
     found = compare_records(own, others, names=(one.name, other.name), seed=seed)
     levels: dict[str, LevelComparison | None] = dict(found.levels)

@@ -172,4 +172,5 @@ def _compare(
     """The bundles of before and after: the comparison, and what new leaves took."""
     if was is None or now is None:
         return None, []
-    return compare(was, now), find_taken(was, now, old, new)
+    names = ("the old bundle", "the new bundle")
+    return compare(was, now, names=names), find_taken(was, now, old, new)

@@ -167,7 +167,7 @@ def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[in
         return not was_forgotten or any(read[after].holds(labeled_digest(own, label)) for label, after in since.items())
 
     rows = [row for row, record in enumerate(photos.records) if is_learned(record)]
-    return dict.fromkeys(rows, "the bundle has learned from it already")
+    return dict.fromkeys(rows, "learned by the bundle already")
 
 
 def find_copies(photos: NewPhotos, learned: Collection[int]) -> dict[int, str]:

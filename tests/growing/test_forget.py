@@ -146,7 +146,7 @@ def test_what_was_forgotten_can_be_learned_again_beside_others_of_its_class(grow
     shutil.copytree(new_photos / "dog" / "husky", others / "dog" / "husky", dirs_exist_ok=True)
     again = grow(bundle, others, out=tmp_path / "bundle", trust_labels=True)
     assert again.photos == {Leaf("dog", "husky"): 10}
-    assert [photo.reason for photo in again.left_out] == ["the bundle has learned from it already"] * 5
+    assert [photo.reason for photo in again.left_out] == ["learned by the bundle already"] * 5
     assert read_manifest(again.bundle).statistics.photos["dog/husky"] == 15
     with pytest.raises(DataError, match="has learned from all 15 photos already"):
         grow(again.bundle, others, out=tmp_path / "twice")

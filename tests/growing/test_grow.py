@@ -97,6 +97,7 @@ def test_a_breed_of_too_few_photos_is_answered_by_its_species(grown):
 
 def test_both_bundles_are_compared_where_photos_are_given_to_check_with(grown):
     assert grown.before_and_after.n == 120
+    assert (grown.before_and_after.a, grown.before_and_after.b) == ("the old bundle", "the new bundle")
     for steal in grown.steals:
         assert steal.new in grown.new
         if steal.of_old:
@@ -424,7 +425,7 @@ def test_photos_that_the_bundle_has_learned_from_teach_it_nothing_again(grown, n
     draw_photos(tmp_path / "more", {"dog/husky": 5}, first=300)
     more = grow(grown.bundle, tmp_path / "more", out=tmp_path / "bundle")
     assert more.photos == {HUSKY: 5}
-    assert [photo.reason for photo in more.left_out] == ["the bundle has learned from it already"] * 10
+    assert [photo.reason for photo in more.left_out] == ["learned by the bundle already"] * 10
 
 
 def test_a_copy_of_a_photo_that_was_learned_teaches_nothing(bundle, tmp_path):

@@ -93,7 +93,7 @@ class StatisticsSpec(StrictModel):
     sha256: str
 
 
-Sampled = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+Sampled = tuple[float, ...]
 
 
 class EarlyNetwork(StrictModel):

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from hierpets.validation.strict import PlainName, StrictModel
 
 __all__ = ["OtherAnimal", "likeness_to"]
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class OtherAnimal(StrictModel):
@@ -28,8 +24,8 @@ class OtherAnimal(StrictModel):
     """
 
     name: PlainName
-    weights: tuple[Finite, ...]
-    bias: Finite
+    weights: tuple[float, ...]
+    bias: float
 
     def likeness(self, features: np.ndarray) -> float:
         """How much a photo looks like it, by its features [D]: training photos have a mean of 0, and a standard

@@ -7,11 +7,12 @@ from itertools import chain, pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, least_alpha, shared_threshold
 from hierpets.taxonomy import Leaf
 from hierpets.text import join_words
+from hierpets.validation.strict import StrictModel
 
 __all__ = [
     "DEFAULT_ALPHA",
@@ -74,15 +75,13 @@ class Thresholds(NamedTuple):
     pet: float | None
 
 
-class Policy(BaseModel):
+class Policy(StrictModel):
     """The decision's fitted numbers.
 
     ``scores`` maps a population and a species to the nonconformity scores of the calibration photos predicted as it;
     ``pet`` is the least pet score. ``leaves`` maps a leaf that was grown, and unknown before, to the scores of its own
     photos.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1)
     pet: float | None = None

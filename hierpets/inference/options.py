@@ -32,9 +32,7 @@ class Restriction(NamedTuple):
 class PredictOptions(StrictModel):
     """Options of one call of :meth:`hierpets.Predictor.predict`."""
 
-    alpha: float | None = Field(
-        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; default: that of the bundle"
-    )
+    alpha: float | None = Field(default=None, gt=0, lt=1, description="target error rate; default: that of the bundle")
     only: Annotated[tuple[str, ...], ONE_IS_A_LIST] = Field(
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )

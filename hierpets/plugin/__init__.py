@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from hierpets.errors import DataError, PluginError
 from hierpets.messages.catalogue import say
@@ -70,8 +70,6 @@ class Preprocess(StrictModel):
     The shorter side is resized to ``size / crop``, then the center ``size`` x ``size`` is cut out; with
     ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` and its aspect ratio is lost.
     """
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     size: int = Field(default=224, ge=16, le=2048, description="side of the square input, in pixels")
     crop: float = Field(default=0.875, gt=0.1, le=1.0, description="share of the shorter side that is kept")

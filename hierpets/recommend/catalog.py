@@ -169,7 +169,7 @@ class Product(StrictModel):
     avoid: Traits = Traits()
     contraindicated_species: tuple[str, ...] = ()
     contains: tuple[str, ...] = Field(min_length=1)
-    price: float = Field(ge=0, allow_inf_nan=False, strict=True)
+    price: float = Field(ge=0, strict=True)
     on_request: bool = False
 
 

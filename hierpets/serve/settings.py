@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
@@ -25,8 +25,6 @@ HOST = re.compile(r"\*|[\w.-]*|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # any, a name
 
 class ServeSettings(StrictModel):
     """Settings of one server. A MB is 2**20 bytes."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     options: PredictOptions = Field(
         default=PredictOptions(), description="default options of predictions; a request can override them"

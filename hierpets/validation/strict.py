@@ -13,10 +13,12 @@ __all__ = ["ONE_IS_A_LIST", "PlainName", "PrintableText", "StrictModel", "is_mod
 
 
 class StrictModel(BaseModel):
-    """Frozen, and a key that does not exist is an error."""
+    """Frozen; a key that does not exist is an error, and so is a number that is none, or infinite."""
 
     # What is written always has all its keys, defaults too, and the JSON schema of it says so.
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:

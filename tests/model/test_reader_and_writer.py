@@ -117,6 +117,23 @@ def test_read_manifest_says_why_a_folder_is_no_bundle(tmp_path, content, expecte
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"pet": float("nan")}, r"policy\.pet: "),
+        ({"scores": {"trained": {"cat": [[float("nan"), 0.5, 0.5]]}}}, r"policy\.scores\.trained\.cat\S*: "),
+        ({"leaves": {"cat/birman": [0.1, float("inf")]}}, r"policy\.leaves\.\S+: "),
+    ],
+)
+def test_read_manifest_takes_no_threshold_that_is_no_number(made, tmp_path, policy, expected):
+    """Any photo would pass one."""
+    content = json.loads(made[2].model_dump_json())
+    content["policy"] |= policy
+    (tmp_path / "bundle.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=expected):
+        read_manifest(tmp_path)
+
+
 def test_read_networks_refuses_weights_of_another_backbone(made, registry):
     folder, _, manifest = made
     other = manifest.model_copy(update={"backbone": BackboneSpec(name="tiny", options={"width": 5}, feature_dim=80)})

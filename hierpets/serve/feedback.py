@@ -49,6 +49,8 @@ def check_folder(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
+    except FileExistsError:
+        raise ConfigError(f"--feedback {root}: expected a folder, got a file") from None
     except OSError as error:
         raise ConfigError(f"--feedback {root}: cannot be written: {reason_of(error)}") from None
 

@@ -91,8 +91,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two: a name that no host can have
+        reason = reason_of(error).partition(" (while attempting")[0]  # which names the address once more
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {reason_of(error)}; choose another with --host or --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from None
 
 

@@ -188,8 +188,10 @@ def test_feedback_store_does_not_follow_a_link_out_of_its_folder(tmp_path):
 
 def test_feedback_store_refuses_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="--feedback"):
+    with pytest.raises(ConfigError, match=r"--feedback .*cannot be written: Not a directory"):
         FeedbackStore(tmp_path / "file" / "folder", TAXONOMY, max_bytes=1)
+    with pytest.raises(ConfigError, match=r"--feedback .*file: expected a folder, got a file"):
+        FeedbackStore(tmp_path / "file", TAXONOMY, max_bytes=1)
 
 
 @given(st.text(max_size=80))

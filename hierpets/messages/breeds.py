@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ import yaml
 from hierpets.messages.catalogue import LANGUAGES, Language, current_language
 
 __all__ = [
-    "LONGEST_KEPT",
     "VBO",
     "Names",
     "breed_names",
     "find_label",
+    "kept_where_short",
     "local_name",
     "meant_labels",
     "other_names",
@@ -29,8 +29,7 @@ __all__ = [
 
 FILE = Path(__file__).parent / "breeds.yaml"
 VBO = Path(__file__).parent / "vbo.yaml"
-LONGEST_KEPT = 100
-"""Characters of a name that is kept with what it becomes: strangers send a server names of any length."""
+LONGEST_KEPT = 100  # characters
 
 
 class Names(NamedTuple):
@@ -108,18 +107,25 @@ def other_names(labels: Iterable[str]) -> list[str]:
     return [name for names in named for name in (*names.own, *names.further)]
 
 
+def kept_where_short(of_name: Callable[[str], str]) -> Callable[[str], str]:
+    """The same function, which keeps what it makes of a few thousand names; not of long ones: strangers send a server
+    names of any length.
+    """
+    kept = lru_cache(maxsize=4096)(of_name)
+
+    @wraps(of_name)
+    def call(name: str) -> str:
+        return kept(name) if len(name) <= LONGEST_KEPT else of_name(name)
+
+    return call
+
+
+@kept_where_short
 def plain(name: str) -> str:
     """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
-    return _kept(name) if len(name) <= LONGEST_KEPT else _plain(name)
-
-
-def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^\w]+|_", " ", bare).strip()
-
-
-_kept = lru_cache(maxsize=4096)(_plain)
 
 
 def meant_labels(name: str, species: str | None) -> set[str]:

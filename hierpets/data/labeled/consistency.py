@@ -8,12 +8,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
-from hierpets.messages.breeds import LONGEST_KEPT
+from hierpets.messages.breeds import kept_where_short
 from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf, label_problem
 
@@ -160,16 +159,10 @@ def _same_file(path: str) -> str:
     return os.path.normcase(os.path.normpath(path))
 
 
+@kept_where_short  # many photos have few names
 def folded(name: str) -> str:
     """Equal for all spellings of a name that count as one."""
-    return _kept(name) if len(name) <= LONGEST_KEPT else _folded(name)
-
-
-def _folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
-_kept = lru_cache(maxsize=4096)(_folded)  # many photos have few names
 
 
 def _described(record: PhotoRecord) -> str:

@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hierpets.files import write_file  # noqa: E402
-from hierpets.messages.catalogue import FOLDER, LANGUAGES  # noqa: E402
+from hierpets.messages.catalogue import FOLDER, LANGUAGES, spoken  # noqa: E402
 from hierpets.page import ASSETS, INDEX, page_texts  # noqa: E402
-from hierpets.recommend.catalog import COAT_TYPES, spoken  # noqa: E402
+from hierpets.recommend.catalog import COAT_TYPES  # noqa: E402
 from hierpets.recommend.loading import load_catalog  # noqa: E402
 from hierpets.registry.loading import bundled_registry  # noqa: E402
 from hierpets.serve.problems import CATALOG  # noqa: E402

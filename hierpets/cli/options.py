@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 from hierpets.inference.engines.base import DEVICES, ENGINES, PRECISIONS, EngineOptions
+from hierpets.text import capital
 
 if TYPE_CHECKING:  # a model begins to load as soon as the command line is read
     from pydantic import BaseModel
@@ -110,7 +111,7 @@ def setting_options(
 def _described(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
     """The arguments of :func:`click.option` that a field gives."""
     text = field.description or ""
-    text, has_default = f"{text[:1].upper()}{text[1:]}.", field.default is not None
+    text, has_default = f"{capital(text)}.", field.default is not None
     if fill:
         return {
             "type": _click_type(field.annotation),

@@ -10,7 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-__all__ = ["LANGUAGES", "Language", "choose_language", "current_language", "number", "read_messages", "say", "speaking"]
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "choose_language",
+    "current_language",
+    "number",
+    "read_messages",
+    "say",
+    "speaking",
+    "spoken",
+]
 
 Language = Literal["en", "de", "es", "fr", "pt"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -43,6 +53,11 @@ def say(message: str, /, **values: Any) -> str:
     text = read_messages(_language.get()).get(message, message)
     assert isinstance(text, str)
     return text.format(**values) if values else text
+
+
+def spoken(name: str) -> str:
+    """``tea_tree_oil`` -> ``tea tree oil``, ``d_limonene`` -> ``d-limonene``."""
+    return name.replace("d_", "d-", 1).replace("_", " ") if name.startswith("d_") else name.replace("_", " ")
 
 
 def number(text: str) -> str:

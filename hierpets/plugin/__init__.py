@@ -31,7 +31,7 @@ import numpy as np
 from pydantic import Field
 
 from hierpets.errors import DataError, PluginError
-from hierpets.messages.catalogue import say
+from hierpets.messages.catalogue import say, spoken
 from hierpets.validation.strict import StrictModel
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ __all__ = [
     "SourcePhoto",
     "Tracker",
     "say",
+    "spoken",
 ]
 
 Channels = tuple[float, float, float]

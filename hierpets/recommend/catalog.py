@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from hierpets.messages.catalogue import say
+from hierpets.messages.catalogue import say, spoken
+from hierpets.text import capital
 from hierpets.validation.strict import PlainName, StrictModel
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "SkinNote",
     "SpeciesProfile",
     "Traits",
-    "spoken",
 ]
 
 CoatType = Literal["hairless", "short_smooth", "short_double", "long_silky", "long_double", "wiry", "curly"]
@@ -246,9 +246,4 @@ class Catalog:
         """A breed as it is written in a sentence: ``english_setter`` -> ``English Setter``."""
         known = self.species.get(species)
         own = known.breeds.get(breed) if known else None
-        return own.name if own and own.name else " ".join(word[:1].upper() + word[1:] for word in breed.split("_"))
-
-
-def spoken(name: str) -> str:
-    """``tea_tree_oil`` -> ``tea tree oil``, ``d_limonene`` -> ``d-limonene``."""
-    return name.replace("d_", "d-", 1).replace("_", " ") if name.startswith("d_") else name.replace("_", " ")
+        return own.name if own and own.name else " ".join(map(capital, breed.split("_")))

@@ -12,7 +12,8 @@ import numpy as np
 from hierpets.errors import PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level
 from hierpets.messages.breeds import plain
-from hierpets.recommend.catalog import Catalog, Product, spoken
+from hierpets.messages.catalogue import spoken
+from hierpets.recommend.catalog import Catalog, Product
 from hierpets.recommend.choose import Recommendation, Recommender, Rule
 from hierpets.recommend.loading import FOLDER, CatalogFiles, letters
 from hierpets.recommend.suitability import SuitabilityMatrix

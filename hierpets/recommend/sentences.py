@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from hierpets.hierarchy.decision import MaxLevel
 from hierpets.messages.breeds import local_name
-from hierpets.messages.catalogue import say
+from hierpets.messages.catalogue import say, spoken
 from hierpets.plugin import Case
-from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product, spoken
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product
 from hierpets.text import likelihood
 
 __all__ = ["contraindication", "no_product", "reasons", "unknown_pet"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from hierpets.plugin import Advice, Case, say
+from hierpets.plugin import Advice, Case, say, spoken
 
 IRRITANTS = ("fragrance", "essential_oils", "d_limonene", "tea_tree_oil")
 
@@ -35,7 +34,7 @@ def sensitive_skin(
     for product, offer in case.offers.items():
         found = [name for name in shunned if name in offer.contains]
         if found and prone > veto_above:
-            what = say(re.sub("^d_", "d-", found[0]).replace("_", " "))  # as hazards call it: d-limonene
+            what = say(spoken(found[0]))
             reason = say("it contains {ingredient}, which may irritate a skin prone to allergy.", ingredient=what)
             yield Advice(product, reason, veto=True)
         elif "sensitive" in offer.skin and offer.suits > 0:

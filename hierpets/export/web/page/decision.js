@@ -47,7 +47,7 @@ export function onMainScale(/** @type {Output} */ output, /** @type {Temperature
 }
 
 /** The same, other breeds than those listed considered. @returns {Float64Array} */
-export function namedProbabilities(joint, /** @type {number[]} */ listed, /** @type {Rules} */ { leaves }) {
+function namedProbabilities(joint, /** @type {number[]} */ listed, /** @type {Rules} */ { leaves }) {
   return joint.map((p, i) => (leaves[i].breed === null ? p : p * listed[leaves[i].species]));
 }
 

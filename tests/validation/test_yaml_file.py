@@ -74,6 +74,12 @@ def test_read_yaml_refuses_what_is_no_such_file(file, text, found):
     assert lines(file, text) == found
 
 
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_read_yaml_refuses_a_number_that_is_not_finite(file, number):
+    found = lines(file, f"brand: Own\nproducts:\n  - id: plain\n    price: {number}\n")
+    assert found == [f"4: products[0].price: expected a finite number, got {number.replace('.', '')}"]
+
+
 @pytest.mark.parametrize(
     "text", ["brand: [\n", "brand: \x00\n", "[" * 1500, "a: 2026-13-45\n", "a: !!python/name:os.x\n"]
 )
@@ -96,7 +102,10 @@ shelves = st.builds(
     dict,
     brand=st.text(max_size=8),
     products=st.lists(
-        st.fixed_dictionaries({"id": st.text(max_size=5)}, optional={"price": st.floats(allow_nan=False)}), max_size=3
+        st.fixed_dictionaries(
+            {"id": st.text(max_size=5)}, optional={"price": st.floats(allow_nan=False, allow_infinity=False)}
+        ),
+        max_size=3,
     ),
     notes=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
 )

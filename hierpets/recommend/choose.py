@@ -17,12 +17,12 @@ from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 from hierpets.recommend.loading import load_catalog
 from hierpets.recommend.probabilities import checked_bystanders, checked_distribution, checked_species
 from hierpets.recommend.result import Recommendation, RuledOut, Step
-from hierpets.recommend.sentences import contraindication, no_product, reasons, unknown_pet
+from hierpets.recommend.sentences import contraindication, no_product, other_species, reasons, top_species, unknown_pet
 from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["CONTRAINDICATIONS", "DEFAULT_BOUND", "MAX_BOUND", "Recommender", "Rule"]
+__all__ = ["CONTRAINDICATIONS", "DEFAULT_BOUND", "MAX_BOUND", "OTHER_SPECIES", "Recommender", "Rule"]
 
 DEFAULT_BOUND = 0.001
 """The probability of a contraindication above which a product is excluded."""
@@ -30,8 +30,8 @@ DEFAULT_BOUND = 0.001
 MAX_BOUND = 0.01
 """A larger bound would not be a safeguard any more."""
 
-CONTRAINDICATIONS = "contraindications"
-"""What speaks last, of harm, in the place of a rule."""
+OTHER_SPECIES, CONTRAINDICATIONS = "other_species", "contraindications"
+"""What speaks after the rules, in the place of one: of products that are made for other species, and of harm."""
 
 UNLISTED_AT_SPECIES_LEVEL = 0.5
 """The default of ``unlisted`` at the level of species."""
@@ -170,9 +170,11 @@ class Recommender:
     ) -> Iterable[tuple[str, tuple[Advice, ...]]]:
         """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
-        final = [(CONTRAINDICATIONS, tuple(self._contraindications(case, looks_like, odds)))]
+        harmful = (CONTRAINDICATIONS, tuple(self._contraindications(case, looks_like, odds)))
         if case.level == "unknown":
-            final.append(("unknown_pet", (Advice("*", unknown_pet(), veto=True),)))
+            final = [harmful, ("unknown_pet", (Advice("*", unknown_pet(), veto=True),))]
+        else:
+            final = [(OTHER_SPECIES, tuple(_made_for_others(case))), harmful]
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
@@ -287,6 +289,15 @@ class _Tally:
         offer = self._offers[product]
         # Scores that differ in the last digit of a float are equal.
         return -round(self._scores[product], 9), offer.harm, offer.price, product
+
+
+def _made_for_others(case: Case) -> Iterable[Advice]:
+    """Vetoes against what is made for other species than the likeliest one: it may harm nobody, and a third of the
+    mass is enough for a score above zero.
+    """
+    species = top_species(case)
+    why = other_species(species)
+    return [Advice(product, why, veto=True) for product, offer in case.offers.items() if species not in offer.species]
 
 
 def _probabilities_beside(beside: np.ndarray, bystanders: np.ndarray, taxonomy: Taxonomy) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ from hierpets.plugin import Case
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product
 from hierpets.text import likelihood
 
-__all__ = ["contraindication", "no_product", "reasons", "unknown_pet"]
+__all__ = ["contraindication", "no_product", "other_species", "reasons", "top_species", "unknown_pet"]
 
 CERTAIN = 0.995
 COMMON = 2 / 3
@@ -34,6 +34,11 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 def unknown_pet() -> str:
     """Why there is no product for a pet that is not known."""
     return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
+
+
+def other_species(species: str) -> str:
+    """Why a product is no good for this species: it is made for others."""
+    return say("it is not made for {pet}.", pet=_one(_species_name(species)))
 
 
 def reasons(
@@ -71,7 +76,7 @@ def _caution(species: str, hazard: Hazard) -> str:
 
 def no_product(case: Case) -> str:
     """Why there is no product when no rule says it."""
-    species = _top_species(case)
+    species = top_species(case)
     if not any(species in offer.species for offer in case.offers.values()):
         return say("We have no shampoo that is made for {pet} yet.", pet=_one(_species_name(species)))
     return say("None of our shampoos is a safe and good choice for this {species}.", species=_species_name(species))
@@ -135,7 +140,7 @@ def _who(case: Case, catalog: Catalog, ranked: Ranked) -> str:
 
 
 def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
-    species = _top_species(case)
+    species = top_species(case)
     p, pet = case.species[species], _one(_species_name(species))
     likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
     perhaps = _perhaps(likely, catalog)
@@ -183,7 +188,7 @@ def _coat(case: Case, *, odds: bool) -> str:
 
 def _suitability(case: Case, product: Product, because: str, top: float, *, odds: bool) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
-    suits, species = case.offers[product.id].suits, _top_species(case)
+    suits, species = case.offers[product.id].suits, top_species(case)
     pet = _species_name(species) if case.species[species] >= 0.95 else say("pet")
     if not (product.suits.coats or product.suits.skin):
         return "" if because or not (odds or case.level == "breed") else _for_all(case, pet)
@@ -211,7 +216,7 @@ def _for_all(case: Case, pet: str) -> str:
 
 def _ranked(case: Case, unlisted: float) -> Ranked:
     """Leaves by their probability; those of the most probable species are less so for an ``unlisted`` one."""
-    species = _top_species(case)
+    species = top_species(case)
     shares = {
         leaf: (1 - unlisted) * p if leaf[0] == species and leaf[1] is not None else p for leaf, p in case.breeds.items()
     }
@@ -223,7 +228,8 @@ def _by_species(case: Case) -> Ranked:
     return sorted((((species, None), p) for species, p in case.species.items()), key=itemgetter(1), reverse=True)
 
 
-def _top_species(case: Case) -> str:
+def top_species(case: Case) -> str:
+    """The most probable one."""
     return max(case.species, key=lambda species: case.species[species])
 
 

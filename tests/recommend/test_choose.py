@@ -11,6 +11,7 @@ import pytest
 from helpers.shampoo import PlainRule, always, mass
 
 from hierpets.errors import ConfigError, PluginError
+from hierpets.hierarchy.decision import Level
 from hierpets.messages.catalogue import Language, speaking
 from hierpets.plugin import Advice, Case
 from hierpets.recommend.catalog import Catalog
@@ -129,6 +130,31 @@ def test_recommend_takes_breeds_and_species_that_are_not_listed(recommender: Rec
     assert horse.reason == "We have no shampoo that is made for a horse yet."
 
 
+@pytest.mark.parametrize(("arabian", "product"), [(0.49, "gentle_everyday"), (0.55, None), (0.66, None), (1.0, None)])
+@pytest.mark.parametrize("level", ["breed", "species"])
+def test_recommend_takes_only_what_is_made_for_the_likeliest_species(
+    recommender: Recommender, level: Level, arabian: float, product: str | None
+) -> None:
+    own = Taxonomy(tree={"dog": ("beagle", "yorkshire_terrier"), "horse": ("arabian",)})
+    torn = (1 - arabian) / 2
+    joint = mass(own, arabian=arabian, beagle=torn, yorkshire_terrier=torn)
+    found = recommender.recommend(joint, own, level)
+    assert (found.product.id if found.product else None) == product
+    if product is None:
+        assert found.reason == "We have no shampoo that is made for a horse yet."
+
+
+def test_recommend_no_rule_brings_back_what_is_made_for_another_species(catalog: Catalog, pets: Taxonomy) -> None:
+    pushy = Recommender(catalog, [always("pushy", Advice("cat_longhair", "Buy.", score=100))])
+    torn = mass(pets, birman=0.4, boxer=0.6)
+    found = pushy.recommend(torn, pets, "species")
+    assert found.product is not None
+    assert found.product.id != "cat_longhair"
+    assert "it is not made for a dog." in {one.reason for one in found.ruled_out if one.product == "cat_longhair"}
+    unknown = pushy.recommend(torn, pets, "unknown")  # nobody says that it is a dog
+    assert "it is not made for a dog." not in {one.reason for one in unknown.ruled_out}
+
+
 def test_recommend_keeps_hazards_from_a_species_that_is_not_listed(catalog: Catalog) -> None:
     own = Taxonomy(tree={"cat": (), "dog": (), "rabbit": ()})
     push = Recommender(catalog, [always("push", Advice("flea_guard", "Fleas.", score=50))])
@@ -233,7 +259,8 @@ def test_record_explains_every_rule_in_order_and_who_led_after_it(recommender: R
     answer = recommender.recommend(mass(pets, boxer=0.99, siamese=0.01), pets, "breed")
     explained = answer.record(explain=True).model_dump(mode="json")
     names = [rule.name for rule in recommender.rules]
-    assert [step["rule"] for step in explained["explain"]] == ["expected_value", *names, "contraindications"]
+    final = ["other_species", "contraindications"]
+    assert [step["rule"] for step in explained["explain"]] == ["expected_value", *names, *final]
     assert explained["explain"][-1]["leader"] == explained["product"]
     vetoed = {said["product"] for said in explained["explain"][-1]["advice"] if said["veto"]}
     assert vetoed == {"clear_balance", "flea_guard", "tea_tree_fresh"}

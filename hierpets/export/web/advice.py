@@ -12,7 +12,7 @@ from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductCh
 from hierpets.hierarchy.decision import Level
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES
-from hierpets.recommend.choose import CONTRAINDICATIONS, Recommender
+from hierpets.recommend.choose import CONTRAINDICATIONS, OTHER_SPECIES, Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
@@ -76,7 +76,8 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
 
     def ask(joint: np.ndarray, unlisted: float = 0.0) -> np.ndarray:
         steps = recommender.recommend(joint, tree, "breed", unlisted=unlisted, odds=False).steps
-        names = [a.product for step in steps if step.rule != CONTRAINDICATIONS for a in step.advice if a.veto]
+        by_rules = [step.advice for step in steps if step.rule not in (OTHER_SPECIES, CONTRAINDICATIONS)]
+        names = [one.product for advice in by_rules for one in advice if one.veto]
         found: np.ndarray = np.isin(products, names) | ("*" in names)
         return found
 

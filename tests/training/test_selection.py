@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 
 from hierpets.config import AutoConfig, BackboneChoice, FrozenChoice, HeadSpec
 from hierpets.data.photos import read_photo
-from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
+from hierpets.evaluation.stress.corruptions import SIDE, limit_shorter_side
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.progress import no_progress
@@ -188,10 +189,28 @@ def test_what_is_corrupted_is_corrupted_as_in_the_stress_test(tmp_path, monkeypa
     monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
     extractor = FeatureExtractor(build_backbone(tiny_registry(tmp_path), "tiny", {})[0])
     photo = "demo:dog/pug/1"
-    darker = partial(corrupt, kind="darker")
+    darker = partial(corrupt, kind="darker", amount=BY_KIND["darker"].amount, side=SIDE)
     pixels = read_photo(photo)
     assert darker(pixels).mean() < 0.7 * pixels.mean()
+    np.testing.assert_array_equal(darker(pixels), BY_KIND["darker"](limit_shorter_side(pixels, SIDE)))
     assert not np.allclose(extractor.features([photo], (darker,)), extractor.features([photo]))
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("BY_KIND", {"darker": replace(BY_KIND["darker"], amount=-6)}), ("SIDE", 24)],
+    ids=["amount", "side"],
+)
+def test_a_corruption_of_another_amount_takes_no_features_of_before(tmp_path, monkeypatch, name, changed):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
+    module = "hierpets.training.selection.corrupted"
+    monkeypatch.setattr(f"{module}.BY_KIND", {"darker": BY_KIND["darker"]})
+    extractor = FeatureExtractor(build_backbone(tiny_registry(tmp_path), "tiny", {})[0])
+    index = index_of(PhotoRecord(f"demo:dog/pug/{row}", "dog", "pug", split="train") for row in range(3))
+    splits = Splits(index, index, replace(index, records=()), index.labels(), np.ones(len(index)))
+    before = extract_corrupted(splits, extractor, no_progress).features
+    monkeypatch.setattr(f"{module}.{name}", changed)
+    assert not np.allclose(before, extract_corrupted(splits, extractor, no_progress).features)
 
 
 def test_head_specs_leaves_logistic_regression_out_where_photos_are_many():

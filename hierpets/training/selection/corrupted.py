@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -32,13 +33,14 @@ def extract_corrupted(splits: Splits, extractor: FeatureExtractor, progress: Pro
     index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
     drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
     drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
-    ways = [partial(corrupt, kind=kind) for kind in BY_KIND]
+    # Features are cached by all that a view is given: with other amounts they are computed anew.
+    ways = [partial(corrupt, kind=kind, amount=one.amount, side=SIDE) for kind, one in BY_KIND.items()]
     views = [ways[number % len(ways)] for number in range(len(drawn))]
     paths = [index.paths[row] for row in drawn]
     features = extractor.features_of_views(paths, views, task="features (stress test)", progress=progress)
     return CorruptedFeatures(features, drawn)
 
 
-def corrupt(photo: np.ndarray, *, kind: str) -> np.ndarray:
-    """RGB uint8 [H, W, 3] after a corruption."""
-    return BY_KIND[kind](limit_shorter_side(photo, SIDE))
+def corrupt(photo: np.ndarray, *, kind: str, amount: float, side: int) -> np.ndarray:
+    """RGB uint8 [H, W, 3], its shorter side ``side`` pixels at most, after so much of a corruption."""
+    return replace(BY_KIND[kind], amount=amount)(limit_shorter_side(photo, side))

@@ -24,6 +24,7 @@ WHOLE = (
     "safetensors",
     "scipy",
     "sklearn",
+    "threadpoolctl",
     "timm",
     "torch",
     "torchvision",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
+from threadpoolctl import threadpool_limits
 
 from hierpets.taxonomy import Leaf, Taxonomy, class_order
 
@@ -165,7 +166,10 @@ class ClassStatistics:
         shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
         mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
         shrunk.flat[:: len(shrunk) + 1] += shrinkage * mean_variance
-        return cholesky(shrunk, lower=True, overwrite_a=True)
+        # OpenBLAS's threads wait for each other at every block: two on idle cores took twice as long as one, and twenty
+        # times as long where other processes ran. One thread gives the same bits on any machine, too.
+        with threadpool_limits(1, "blas"):
+            return cholesky(shrunk, lower=True, overwrite_a=True)
 
     @cached_property
     def _factors(self) -> dict[float, np.ndarray]:

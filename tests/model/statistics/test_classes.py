@@ -1,10 +1,12 @@
 """Statistics of classes: what is added and taken away in parts is what all photos give at once."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 from sklearn.covariance import empirical_covariance
+from threadpoolctl import threadpool_limits
 
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
@@ -113,3 +115,13 @@ def test_to_forget_a_class_leaves_the_scatter_of_a_photo_as_it_is():
         assert rest.labels == tuple(label for label in whole.labels if label not in forgotten)
         np.testing.assert_allclose(rest.covariance, whole.covariance, rtol=1e-12)
         np.testing.assert_allclose(rest.means, whole.means_of(rest.labels), rtol=1e-12)
+
+
+def test_the_factor_is_the_same_whatever_the_number_of_threads():
+    generator = np.random.default_rng(0)
+    wide = ClassStatistics.of(generator.normal(size=(40, 600)), np.arange(40) % 2, np.ones(40), NAMES[:2])
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            found.append(replace(wide).factor(0.4))
+    np.testing.assert_array_equal(*found)

@@ -18,6 +18,7 @@ from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.usage import advised
 from hierpets.errors import HierpetsError, did_you_mean, reason_of
 from hierpets.libraries import needed_for
+from hierpets.text import escaped
 
 __all__ = ["main"]
 
@@ -96,7 +97,7 @@ def main(args: list[str] | None = None) -> None:
         if "--debug" in argv:
             traceback.print_exc()
         for line in _lines(error):
-            click.echo(f"error: {line}", err=True)
+            click.echo(f"error: {escaped(line)}", err=True)
         sys.exit(1)
 
 

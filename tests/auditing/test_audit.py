@@ -97,6 +97,15 @@ def test_render_page_stands_alone_and_escapes_names(tmp_path, registry):
     assert "Content-Security-Policy" in page
 
 
+@needs_odd_names
+def test_audit_command_shows_control_characters_in_names_as_text(tmp_path, registry, capsys):
+    write_pets(tmp_path / "pets")
+    (tmp_path / "pets/train/dog/pug/\x1b[31m\n.jpg").write_bytes(b"")
+    run(tmp_path / "pets", tmp_path / "out", registry)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\\x1b[31m\\n.jpg" in "".join(said.split())  # the table folds
+
+
 def test_audit_command_notes_photos_too_few_to_check(tmp_path, registry):
     write_pets(tmp_path / "pets", names=("cat/ginger", "dog/pug"), each=2)
     assert run(tmp_path / "pets", tmp_path / "out", registry) == 0

@@ -51,6 +51,11 @@ def test_an_empty_path_is_refused(tmp_path, monkeypatch, capsys, arguments):
     assert not [*tmp_path.iterdir()]
 
 
+def test_an_error_shows_control_characters_as_text(capsys):
+    assert run("info", "bundle\x1b[31m") == 1
+    assert capsys.readouterr().err.startswith("error: bundle\\x1b[31m")
+
+
 def test_debug_shows_the_traceback(capsys):
     assert run("--debug", "train", "--levels", "breed") == 1
     assert "Traceback" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.systems import needs_byte_names
+from helpers.systems import needs_byte_names, needs_odd_names
 from PIL import Image
 
 import hierpets
@@ -256,6 +256,16 @@ def test_read_labeled_takes_the_test_photos_where_the_data_names_some(predictor,
     assert evaluate(predictor, table).metrics.about["split"] == "test"
     with pytest.raises(DataError, match="no photos in split 'test'; it names no splits"):
         read_labeled(photos, predictor.manifest, split="test")
+
+
+@needs_odd_names
+def test_evaluate_command_shows_control_characters_in_names_as_text(bundle, registry, photos, tmp_path, capsys):
+    named = shutil.copytree(photos, tmp_path / "photos")
+    (named / "dog/pug/broken.png").rename(named / "dog/pug/red\x1b[31m\n.png")
+    given = ["--model", bundle, "--data", named, "--out", tmp_path / "e", "--registry", registry]
+    with pytest.raises(SystemExit):
+        main(["evaluate", *map(str, given)])
+    assert "pug/red\\x1b[31m\\n.png: not an image" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_figures")

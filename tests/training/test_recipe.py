@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
+from helpers.systems import needs_odd_names
 from safetensors.torch import load_file
 
 import hierpets
@@ -447,6 +448,13 @@ def test_train_skips_unreadable_photos_and_names_them_all(tmp_path, damaged_phot
         assert sum(name in line for line in skipped["photos"]) == 1
     manifest = read_manifest(result.bundle)
     assert manifest.training["train"] + manifest.training["val"] == 29
+
+
+@needs_odd_names
+def test_train_shows_control_characters_in_names_as_text(tmp_path, damaged_photos, caplog):
+    (damaged_photos / "dog/pug/red\x1b[31m\n.png").write_bytes(b"")
+    train(config=settings(tmp_path, data=str(damaged_photos)))
+    assert "dog/pug/red\\x1b[31m\\n.png: the file is empty" in caplog.text
 
 
 @pytest.mark.parametrize(("copies", "counted"), [([], None), ([1], ""), ([1, 2], ", the first of 2 such photos")])

@@ -10,6 +10,7 @@ import click
 from hierpets.cli.completion import PluginName
 from hierpets.cli.options import GivenPath, overwrite_option, registry_option
 from hierpets.inference.engines.base import DEVICES, Device
+from hierpets.text import escaped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,5 +113,7 @@ def _table(audit: Audit) -> Table:
         if n:
             first = audit.of_kind(kind)[0]
             style = "red" if kind in BLOCKING else None
-            table.add_row(str(n), KINDS[kind].title, escape(f"{first.photos[0].path}: {first.what}"), style=style)
+            table.add_row(
+                str(n), KINDS[kind].title, escape(escaped(f"{first.photos[0].path}: {first.what}")), style=style
+            )
     return table

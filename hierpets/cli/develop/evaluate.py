@@ -11,6 +11,7 @@ import click
 from hierpets.cli.exits import SOME_FAILED
 from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
+from hierpets.text import escaped
 
 if TYPE_CHECKING:
     from hierpets.evaluation.report.headline import Headline
@@ -83,7 +84,7 @@ def command(
             **asdict(engine),
         )
     for prediction in found.unreadable:
-        click.echo(f"skipped: {prediction.error}", err=True)
+        click.echo(f"skipped: {escaped(str(prediction.error))}", err=True)
     _print(found.headline)
     click.echo(f"Model {found.metrics.model}; report in {found.report}")
     return SOME_FAILED if found.unreadable else 0

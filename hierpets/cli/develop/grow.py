@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hierpets.cli.options import GivenPath, model_option, overwrite_option, registry_option
+from hierpets.text import escaped
 
 __all__ = ["command"]
 
@@ -51,7 +52,7 @@ def command(
         )
     click.echo(str(result))
     for line in result.warnings:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"warning: {escaped(line)}", err=True)
     if result.before_and_after is not None:
         click.echo(str(result.before_and_after))
     click.echo(f"bundle written to {result.bundle}")

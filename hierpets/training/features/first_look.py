@@ -18,7 +18,7 @@ from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
-from hierpets.text import counted, join_words
+from hierpets.text import counted, escaped, join_words
 from hierpets.training.distributed import current_context
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.individuals import look_for_individuals
@@ -67,7 +67,7 @@ def look_at_photos(
         first = prepare_backbone(config.candidate_backbones[0], config, registry=registry, device=device)
         found, digests = _look(splits, first.extractor, config, progress)
     found = context.gather(found)[0]
-    lines = list(found.unreadable.values())
+    lines = list(map(escaped, found.unreadable.values()))  # a line break in a name would look like another photo
     if lines:
         count = f"{len(lines)} of {len(splits.train) + len(splits.val)} photos cannot be read"
         if config.strict:
@@ -112,7 +112,7 @@ def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadabl
         one, other = found[0]
         _log.warning(
             "%s and %s are identical files, labeled %s and %s%s; remove the wrong one (hierpets audit finds all)",
-            *(one.path, other.path, one.label, other.label),
+            *(escaped(one.path), escaped(other.path), one.label, other.label),
             f", the first of {len(found)} such photos" if len(found) > 1 else "",
         )
 
@@ -146,5 +146,5 @@ def _warn_of_individuals(splits: Splits) -> None:
             "%s on both sides of the split that the data gives, such as that of %s: what is measured on the validation "
             "photos is too good",
             counted(len(torn), "animal"),
-            next(record.path for record in splits.val.records if record.of_individual in torn),
+            next(escaped(record.path) for record in splits.val.records if record.of_individual in torn),
         )

@@ -98,7 +98,7 @@ def _check_features(
     shown = replace(index, records=tuple(index.records[row] for row in useful))
     at = {row: i for i, row in enumerate(useful.tolist())}
     groups = [[at[row] for row in group if row in at] for group in components(pairs)]
-    outliers = check_outliers(shown, features, settings)
+    outliers = check_outliers(shown, features)
     errors, notes = check_labels(
         shown,
         features,

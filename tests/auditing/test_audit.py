@@ -197,3 +197,14 @@ def test_audit_refuses_a_kind_of_finding_that_there_is_none_of(tmp_path, registr
 def test_backbone_of_audit_is_a_plugin():
     assert load_registry().get("backbone", BACKBONE)
     assert next(p for p in command.params if p.name == "backbone").default == BACKBONE
+
+
+def test_audit_finds_the_same_outliers_whatever_number_of_neighbors_labels_are_compared_with(tmp_path, registry):
+    write_pets(tmp_path / "pets")
+    found = [
+        hierpets.audit(
+            tmp_path / "pets", backbone="tiny", registry=registry, settings=hierpets.AuditSettings(neighbors=neighbors)
+        ).of_kind("outlier")
+        for neighbors in (1, 10)
+    ]
+    assert found[0] == found[1] and "to 5 nearest neighbors" in found[0][0].what

@@ -30,11 +30,11 @@ Sampler = Callable[[Labels], np.ndarray]
 FEWEST = 10  # photos, below which neighbors say nothing
 
 
-def check_outliers(index: PhotoIndex, features: np.ndarray, settings: AuditSettings) -> list[AuditFinding]:
+def check_outliers(index: PhotoIndex, features: np.ndarray) -> list[AuditFinding]:
     """Photos that are far from every other, by features [N, D]."""
     if len(index) < FEWEST:
         return []
-    outlying, distance = find_outliers(find_neighbors(features, k=settings.neighbors))
+    outlying, distance = find_outliers(find_neighbors(features, k=NEAREST))
     median = float(np.median(distance))
     return [
         AuditFinding.of(

@@ -69,7 +69,8 @@ def run_steps(
         run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     if not run.silent:
-        for why in (calibrated.policy.unanswered(calibrated.taxonomy.species), _other_breeds(trained)):
+        unanswered = calibrated.policy.unanswered(calibrated.taxonomy.species)
+        for why in (unanswered, _other_breeds(trained), _none_added(trained, config)):
             if why:
                 _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
@@ -97,6 +98,16 @@ def _other_breeds(trained: Trained) -> str | None:
     return (
         f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
         f"look like is learned by holding breeds out: it takes two of a species, and {ENOUGH_OTHERS} of their photos"
+    )
+
+
+def _none_added(trained: Trained, config: TrainConfig) -> str | None:
+    """Why breeds of pretraining are wanted and none is there; None if all is well."""
+    if not config.pretrained_breeds or "pretrained" in trained.origins:
+        return None
+    return (
+        "pretrained_breeds: no breed was added: it takes a backbone that names breeds which the photos lack, and "
+        f"{ENOUGH_OTHERS} photos of breeds of a species that both know"
     )
 
 

@@ -224,6 +224,13 @@ def test_train_warns_where_it_cannot_learn_what_other_breeds_look_like(tmp_path,
     assert [line.startswith(naive) for line in told] == [True] * (naive is not None)
 
 
+@pytest.mark.parametrize("levels", ["species,breed", "species"])
+def test_train_warns_where_no_breed_of_pretraining_is_added(tmp_path, caplog, levels):
+    photos = draw_photos(tmp_path / "photos", dict.fromkeys(["cat/siamese", "cat/tuxedo", "dog/pug"], 4))
+    train(config=settings(tmp_path, data=str(photos), levels=levels, pretrained_breeds=True))
+    assert sum("pretrained_breeds: no breed was added" in line for line in caplog.messages) == 1
+
+
 def test_train_warns_of_a_class_that_nothing_can_be_held_out_of(tmp_path, caplog):
     photos = draw_photos(tmp_path / "photos", {"cat/siamese": 12, "dog/husky": 1, "dog/pug": 12, "rabbit/-": 1})
     train(config=settings(tmp_path, data=str(photos)))

@@ -197,20 +197,27 @@ def _unseen(a: _Side, b: _Side) -> tuple[Records, Records]:
     """The records to compare. A model is not measured on photos that it was fitted to, so either side may lack some of
     the other's: where no more are missing than it left out, those of the photos that both have. Else all.
     """
-    in_a, in_b = (inside([record.path for record in side.records]) for side in (a, b))
-    shared = set(in_a) & set(in_b)
+    in_a, in_b = _by_path(a.records, b.records)
+    shared = in_a.keys() & in_b.keys()
     if not shared or len(in_a) - len(shared) > b.left_out or len(in_b) - len(shared) > a.left_out:
         return a.records, b.records
-    own, others = (
-        [record for record, path in zip(side.records, paths, strict=True) if path in shared]
-        for side, paths in ((a, in_a), (b, in_b))
-    )
+    own, others = ([record for path, record in side.items() if path in shared] for side in (in_a, in_b))
     return own, others
 
 
+def _by_path(a: Records, b: Records) -> tuple[dict[str, EvaluationRecord], dict[str, EvaluationRecord]]:
+    """Both by their paths inside the folder that holds all photos: of both sides, since one may have left out all but
+    those of a folder in it; or of each, where the data set was moved.
+    """
+    paths = inside([record.path for record in (*a, *b)])
+    in_a, in_b = paths[: len(a)], paths[len(a) :]
+    if not {*in_a} & {*in_b}:
+        in_a, in_b = (inside([record.path for record in side]) for side in (a, b))
+    return dict(zip(in_a, a, strict=True)), dict(zip(in_b, b, strict=True))
+
+
 def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[EvaluationRecord, EvaluationRecord]]:
-    a_by_path = dict(zip(inside([record.path for record in a]), a, strict=True))
-    b_by_path = dict(zip(inside([record.path for record in b]), b, strict=True))
+    a_by_path, b_by_path = _by_path(a, b)
     only = [sorted(a_by_path.keys() - b_by_path.keys()), sorted(b_by_path.keys() - a_by_path.keys())]
     if any(only):
         missing = ", ".join(

@@ -104,6 +104,13 @@ def test_compare_leaves_out_what_either_was_fitted_to(predictions):
     assert "neither" not in str(compare(measured(predictions, None), measured(predictions, left_out)))
 
 
+def test_compare_matches_photos_where_one_side_left_out_all_but_a_folder(predictions):
+    """Its paths have another folder in common than those of the whole."""
+    kept = np.array([path.startswith("dog/") for path in predictions.paths])
+    a = measured(predictions, SeenMetrics(n=int((~kept).sum()), left_out=True), np.flatnonzero(kept))
+    assert compare(a, measured(predictions, None)).n == compare(measured(predictions, None), a).n == kept.sum()
+
+
 def test_read_records_gives_back_what_was_written(tmp_path, predictions, records):
     assert read_records(find_records(write_run(tmp_path / "run", predictions))) == records
     assert find_records(tmp_path / "run" / RECORDS_FILE).is_file()

@@ -72,6 +72,12 @@ def test_settings_that_auto_would_ignore_are_refused(settings, message):
     assert change_config(None, settings | {"recipe": "heads"})
 
 
+@pytest.mark.parametrize("name", ["backbones", "views", "heads"])
+def test_recipe_auto_has_something_to_compare(name):
+    with pytest.raises(ConfigError, match=rf"auto\.{name}: expected a length of at least 1, got \[\]"):
+        change_config(None, {f"auto.{name}": []})
+
+
 def test_change_config_refuses_what_is_no_config():
     with pytest.raises(ConfigError, match="config: expected TrainConfig, got dict; single settings are given by name"):
         change_config({"seed": 1}, {})

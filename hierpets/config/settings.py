@@ -150,9 +150,10 @@ class AutoConfig(StrictModel):
             BackboneChoice(name="efficientnet_lite2", options={"size": 320, "crop": 1.0}),
             BackboneChoice(name="efficientnet_lite_pair"),
         ),
+        min_length=1,
         description="backbones to compare if backbone is not set",
     )
-    views: tuple[View, ...] = Field(default=("plain", "flip"), description="views to compare, see view")
+    views: tuple[View, ...] = Field(default=("plain", "flip"), min_length=1, description="views to compare, see view")
     heads: tuple[HeadSpec, ...] = Field(
         default=(
             HeadSpec(shrinkage=0.2),
@@ -162,6 +163,7 @@ class AutoConfig(StrictModel):
             HeadSpec(kind="logistic", c=0.1),
             HeadSpec(kind="blend"),
         ),
+        min_length=1,
         description="breed heads to compare, see head",
     )
     stress: bool = Field(

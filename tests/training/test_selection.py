@@ -217,6 +217,8 @@ def test_head_specs_leaves_logistic_regression_out_where_photos_are_many():
     auto = AutoConfig(heads=(HeadSpec(), HeadSpec(kind="logistic"), HeadSpec(kind="blend")))
     assert len(head_specs(auto, photos=100)) == 3
     assert [spec.kind for spec in head_specs(auto, photos=100_000)] == ["lda"]
+    alone = AutoConfig(heads=(HeadSpec(kind="logistic"),))
+    assert head_specs(alone, photos=100_000) == [*alone.heads], "what nothing else is asked for takes minutes"
 
 
 @given(

@@ -106,8 +106,9 @@ def count_candidates(config: TrainConfig, photos: int) -> int:
 
 
 def head_specs(auto: AutoConfig, photos: int) -> list[HeadSpec]:
-    """The heads to compare; those with a logistic regression only where it takes seconds."""
-    return [spec for spec in auto.heads if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS]
+    """The heads to compare; those with a logistic regression only where it takes seconds, or where no others are."""
+    quick = [spec for spec in auto.heads if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS]
+    return quick or [*auto.heads]
 
 
 def multiply_adds(backbone: Backbone) -> int:

@@ -16,16 +16,20 @@ from hierpets.auditing.balance import ClassBalance, SuggestedSampler
 from hierpets.auditing.findings import Audit, AuditedPhoto, AuditFinding
 from hierpets.auditing.kinds import KINDS
 from hierpets.bundle.identity import ModelId, model_id
+from hierpets.bundle.layout import released_bundle
 from hierpets.checklist import check_run
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import judge_run
+from hierpets.checklist.measure import compare_engines
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
+from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass, SeenMetrics
 from hierpets.planning.result import PretrainedGain
+from hierpets.registry.loading import load_registry
 
 QUESTIONS = {
     "counted": "counted the classes at each level?",
@@ -538,3 +542,10 @@ def test_checklist_page_explains_every_question():
     page = (Path(__file__).parents[2] / "docs" / "checklist.md").read_text().lower()
     for question in QUESTIONS.values():
         assert f"## {question}" in page
+
+
+def test_compare_engines_takes_no_rounding_for_other_preprocessing():
+    """The released model computes in eight bits, where that was not asked for otherwise."""
+    demo = read_index("demo")
+    few = replace(demo, records=demo.records[::90])
+    assert compare_engines(released_bundle(), few, load_registry()).largest < 0.001

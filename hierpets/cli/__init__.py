@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import threading
 import time
 import traceback
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -86,6 +88,8 @@ def main(args: list[str] | None = None) -> None:
     A reader that closes the pipe, as ``head`` does, ends it in silence with exit code 1.
     """
     argv = sys.argv[1:] if args is None else args
+    if sys.stdout is None:  # closed: this refuses what is written, and keeps its number from the next file
+        sys.stdout = Path(os.devnull).open()  # noqa: SIM115  # until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):  # letters that it lacks are written \uXXXX, as on standard error
         sys.stdout.reconfigure(errors="backslashreplace")
     in_charge = threading.current_thread() is threading.main_thread()  # of signals
@@ -118,6 +122,8 @@ class _Interrupt:
 
 def _lines(error: HierpetsError | OSError) -> list[str]:
     """What is printed of an error. One of the system without a file is of standard output: others are caught before."""
+    if isinstance(error, io.UnsupportedOperation):
+        return ["cannot write the output: standard output is closed"]
     if isinstance(error, OSError):
         return [f"{error.filename or 'cannot write the output'}: {reason_of(error)}"]
     return str(error).splitlines() or [type(error).__name__]

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +105,16 @@ def test_main_on_a_full_standard_output_is_one_line(command):
     assert done == "error: cannot write the output: No space left on device\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="system: no shell that closes standard output")
+@pytest.mark.parametrize("command", ["info", "--help", "predict demo:cat/siamese/1", "predict nofile.jpg --format csv"])
+def test_main_with_standard_output_closed_is_one_line(command):
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *_started_by(command)], stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    assert done.stderr == "error: cannot write the output: standard output is closed\n"
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("command", ["info", "predict demo:cat/siamese/1 --format jsonl"])
 def test_main_on_a_closed_pipe_is_silent(command):
     process = _started(command, stdout=subprocess.PIPE)
@@ -122,9 +133,12 @@ def test_main_prints_letters_that_the_encoding_lacks(tmp_path, monkeypatch):
     assert rb"\u72ac" in sys.stdout.buffer.getvalue()
 
 
+def _started_by(command):
+    return [sys.executable, "-m", "hierpets", *command.split()]
+
+
 def _started(command, **streams):
-    arguments = [sys.executable, "-m", "hierpets", *command.split()]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, **streams)
+    return subprocess.Popen(_started_by(command), stderr=subprocess.PIPE, text=True, **streams)
 
 
 def test_an_interrupt_is_heard_once_while_a_run_winds_down(monkeypatch):

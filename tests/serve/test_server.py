@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -297,6 +298,21 @@ def test_server_is_not_disturbed_by_a_client_that_disconnects(predictor, caplog)
         assert post(url, plain("siamese")).status_code == 200
         assert 'status="499"' in CLIENT.get(f"{url}/metrics").text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="system: no /dev/full")
+def test_serve_command_serves_where_its_first_line_cannot_be_written(tiny_run):
+    """As the service that it often is."""
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(tiny_run / "bundle"), "--port", "0"]
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        assert process.stderr.readline().startswith("model "), "the line after the one that was lost"
+        guard.cancel()
+        process.kill()
 
 
 @contextmanager

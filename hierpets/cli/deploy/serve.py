@@ -80,7 +80,8 @@ def command(
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
         def announce() -> None:
-            click.echo(f"serving on {url}, the API on {url}/docs; press Ctrl-C to stop")
+            with suppress(OSError):  # a service may have no standard output
+                click.echo(f"serving on {url}, the API on {url}/docs; press Ctrl-C to stop")
             run = predictor.engine
             click.echo(f"model {predictor.model}, {run.name} {run.precision} on {run.device}", err=True)
             if host not in LOOPBACK:

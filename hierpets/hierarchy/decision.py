@@ -269,7 +269,7 @@ def _objection(view: _View) -> str | None:
     if leaf.species != view.species or probability <= view.bound:
         shown, bound = _distinct(probability, view.bound)
         listed = number(f"{view.listed:.2f}")
-        doubt = say("{p} that its breed is listed; ", p=listed) if view.listed < UNLISTED else ""
+        doubt = say("its breed is a listed one with probability {p}; ", p=listed) if view.listed < UNLISTED else ""
         unsure = say("{name} has probability {p}", name=_name(leaf), p=shown)
         return f"{doubt}{unsure}, {_not_above(bound, t)}{_runner_up(view)}"
     return None

@@ -135,8 +135,9 @@ def test_decide_answers_an_unlisted_breed_by_its_species():
     decision = decide_one(SURE, TAXONOMY, policy(), scores=scores(listed=0.12))
     assert (decision.level, decision.source) == ("species", "rolled_up_to_species")
     assert decision.listed == pytest.approx(0.12)
-    assert "0.12 that its breed is listed; cat/birman has probability 0.108, not above" in decision.reason
-    assert "is listed" not in decide_one(SURE, TAXONOMY, policy(), scores=scores(listed=0.6)).reason
+    doubt = "its breed is a listed one with probability 0.12; "
+    assert doubt + "cat/birman has probability 0.108, not above" in decision.reason
+    assert "a listed one" not in decide_one(SURE, TAXONOMY, policy(), scores=scores(listed=0.6)).reason
 
 
 def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():

@@ -127,6 +127,16 @@ def test_bundle_info_loads_no_network():
     assert not {"torch", "openvino", "cv2", "matplotlib"} & set(run.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("species", "told"), [("犬", "  犬         no breeds"), ("guinea_pigs_", "  guinea_pigs_ no breeds")]
+)
+def test_info_command_keeps_columns_apart(tiny_run, tmp_path, species, told):
+    """Of two cells a letter, and longer than the column."""
+    manifest = shutil.copytree(tiny_run / "bundle", tmp_path / "bundle") / "bundle.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"rabbit"', f'"{species}"'), encoding="utf-8")
+    assert told in CliRunner().invoke(command, [str(manifest.parent)]).output.splitlines()
+
+
 ESCAPE = "\x1b]0;pwned\x07"
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+WIDTH = 13  # cells before the second column
+
 
 @click.command("info")
 @click.argument("bundle", type=GivenPath(file_okay=False), required=False, metavar="[BUNDLE]")
@@ -26,6 +28,8 @@ def command(bundle: Path | None, as_json: bool) -> None:
 
     Without BUNDLE, the released bundle is described. Only the manifest is loaded.
     """
+    from rich.cells import cell_len
+
     from hierpets.bundle.info import bundle_info
     from hierpets.text import escaped
 
@@ -34,7 +38,8 @@ def command(bundle: Path | None, as_json: bool) -> None:
         click.echo(info.model_dump_json(indent=2))
         return
     for name, value in _lines(info):
-        click.echo(click.wrap_text(escaped(f"{name:<13}{value}"), width=100, subsequent_indent=" " * 13))
+        gap = " " * max(1, WIDTH - cell_len(name))  # letters of some scripts are two cells wide
+        click.echo(click.wrap_text(escaped(f"{name}{gap}{value}"), width=100, subsequent_indent=" " * WIDTH))
 
 
 def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:

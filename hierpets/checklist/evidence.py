@@ -56,7 +56,7 @@ class RunEvidence:
             raise ConfigError(
                 f"{folder}: no run here (expected {CONFIG_FILE} and {METRICS_FILE}); `hierpets train` makes one"
             )
-        audits = [path for path in (folder / "audit" / AUDIT_FILE, folder / AUDIT_FILE) if path.is_file()]
+        audit = folder / "audit" / AUDIT_FILE
         config, model = read_config(folder / CONFIG_FILE, {}), model_id(folder / BUNDLE_FOLDER)
         start = _started_in(folder, config.out)
         return cls(
@@ -67,7 +67,7 @@ class RunEvidence:
             manifest=read_manifest(folder / BUNDLE_FOLDER),
             metrics=_own_metrics(folder / METRICS_FILE, model),
             graph=_graph_input(folder / BUNDLE_FOLDER / GRAPH),
-            audit=read_audit(audits[0]) if audits else None,
+            audit=read_audit(audit) if audit.is_file() else None,
             evaluations=dict(_evaluations(folder, model)),
             measured=_measured(folder / MEASURED_FILE, model),
         )

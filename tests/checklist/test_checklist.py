@@ -480,6 +480,11 @@ def test_read_counts_only_evaluations_and_measurements_of_its_own_model(tiny_cop
     assert written(other).evaluations == {} and written(other).measured == RunMeasurements()
 
 
+def test_read_takes_the_audit_whose_page_it_tells_to_look_at(tiny_copy):
+    (tiny_copy / "audit.json").write_text(AUDIT.model_dump_json())
+    assert RunEvidence.read(tiny_copy).audit is None
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

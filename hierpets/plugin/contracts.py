@@ -214,7 +214,7 @@ def _check_photo(photo: Any) -> SourcePhoto:
     if not isinstance(photo, SourcePhoto):
         raise ContractError(f"expected every item to be a SourcePhoto, got {_describe(photo)}")
     if not photo.path or not isinstance(photo.path, str):
-        raise ContractError(f"expected SourcePhoto.path to be a path or an address, got {photo.path!r}")
+        raise ContractError(f"expected SourcePhoto.path to be a text, a path or an address, got {photo.path!r}")
     for name in (*STATED, "where", "problem"):
         value = getattr(photo, name)
         if value is not None and not (value and isinstance(value, str)):

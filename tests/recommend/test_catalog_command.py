@@ -82,6 +82,12 @@ def test_catalog_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> Non
     assert summary == "135 breeds, 20 ingredients, 4 products: 4 errors, 4 warnings"
 
 
+def test_catalog_check_counts_a_shelf_of_one_product(shop: Path) -> None:
+    products = shop.parent / "plugins" / "shampoo" / "products.yaml"
+    products.write_text("\n".join(SHELF.splitlines()[:4]))
+    assert "20 ingredients, 1 product: " in run("check", "--registry", shop).output
+
+
 def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     (shop.parent / "broken.py").write_text("def broken(case):\n    return 1 / 0\n")
     shop.write_text("plugins:\n\n  - name: broken\n    kind: shampoo_rule\n    entry: broken.py:broken\n")

@@ -110,7 +110,7 @@ class TestContracts:
             ("None", "an iterable of SourcePhoto.*got None"),
             ("'a.jpg'", "an iterable of SourcePhoto.*got str"),
             ("['a.jpg']", "every item to be a SourcePhoto, got str"),
-            ("[SourcePhoto('')]", "SourcePhoto.path to be a path or an address, got ''"),
+            ("[SourcePhoto('')]", "SourcePhoto.path to be a text, a path or an address, got ''"),
             ("[SourcePhoto('a.jpg', 3)]", "SourcePhoto.species of 'a.jpg' to be a text or None, got 3"),
             ("[SourcePhoto('a.jpg', 'cat', '')]", "SourcePhoto.breed of 'a.jpg' to be a text or None, got ''"),
         ],

@@ -52,7 +52,8 @@ def check(registry: Path | None, model: Path | None) -> int:
         click.echo(f"{'error' if problem.is_error else 'warning'}: {problem.message}", err=problem.is_error)
     errors = sum(problem.is_error for problem in found)
     breeds = sum(len(species.breeds) for species in files.catalog.species.values())
-    summary = f"{breeds} breeds, {len(files.catalog.ingredients)} ingredients, {len(files.catalog.products)} products"
+    counts = {"breed": breeds, "ingredient": len(files.catalog.ingredients), "product": len(files.catalog.products)}
+    summary = ", ".join(counted(n, what) for what, n in counts.items())
     click.echo(f"{summary}: {counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 

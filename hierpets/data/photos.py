@@ -119,6 +119,8 @@ def not_a_photo(given: object) -> ConfigError:
     """The error for something else; an open file is to be read first, which bounds nothing."""
     kinds = "a path, bytes, a uint8 array [H, W, 3] or a PIL image"
     hint = "; read it first: file.read()" if hasattr(given, "read") else ""
+    if getattr(given, "ndim", 0) > 1:  # a tensor, or a row of one
+        hint = "; make an array of the tensor: numpy.asarray(photo)"
     return ConfigError(f"expected a photo: {kinds}; got {type(given).__name__}{hint}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.pictures import encode
 from PIL import Image, ImageSequence
 
@@ -137,6 +138,12 @@ def test_predict_does_not_take_the_lines_of_a_file_for_photos(predictor, jpeg):
             for ask in (predictor.predict, predictor.stream):
                 with pytest.raises(ConfigError, match=r"expected a photo.*got \w+; read it first: file.read\(\)"):
                     ask(file)
+
+
+def test_predict_says_what_to_do_with_a_tensor(predictor):
+    for tensor in (torch.zeros(8, 8, 3, dtype=torch.uint8), [torch.zeros(3, 8, 8)]):
+        with pytest.raises(ConfigError, match=r"expected a photo.*got Tensor; make an array of the tensor: numpy\."):
+            predictor(tensor)
 
 
 def test_predict_of_an_image_without_pixels_is_one_error(predictor):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hierpets.errors import ImageError
 from hierpets.messages.breeds import local_name
+from hierpets.messages.catalogue import number
 from hierpets.text import percent
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def render_card(prediction: Prediction) -> str:
 
 
 def _bar(name: str, p: float) -> str:
-    return _BAR.format(name=escape(name.replace("_", " ")), percent=100 * p, shown=percent(p))
+    return _BAR.format(name=escape(name.replace("_", " ")), percent=100 * p, shown=number(percent(p)))
 
 
 def _thumbnail(prediction: Prediction) -> str:

@@ -206,6 +206,7 @@ def test_prediction_speaks_the_language_that_it_was_made_in():
     assert "<li>0\xa0% bis 50\xa0%" in html
     assert "Heilige Birma" in html
     assert "birman" not in html
+    assert "<span>90,0\xa0%</span>" in html, "beside a bar"
     assert str(region).startswith("0\xa0% bis 50\xa0%")
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "is_folder_entry",
     "is_photo",
     "lock",
+    "naming",
     "open_folder",
     "size_of",
     "whole_file",
@@ -175,7 +176,7 @@ def whole_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     folder = Path(os.path.realpath(folder))  # what a link leads to; a folder named . or .. has neither name nor parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
-    with _named(folder), _scratch(folder) as scratch:
+    with naming(folder), _scratch(folder) as scratch:
         made = scratch / "made"
         made.mkdir()
         yield made
@@ -221,7 +222,7 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
     _remove_stale_files(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with _named(path), scratch.open("xb") as file:
+        with naming(path), scratch.open("xb") as file:
             if lock(file.fileno()) and scratch.exists():
                 yield file
                 return
@@ -232,7 +233,7 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """The system does not say in which file there was no room."""
     try:
         yield

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.systems import needs_limits, needs_links, needs_locks
 
 from hierpets.errors import ConfigError
 from hierpets.files import cache_dir, check_folder, check_output, whole_file, whole_folder, write_all, write_file
+from hierpets.training.features.stored_rows import StoredRows
 
 
 def test_write_all_makes_folders(tmp_path):
@@ -33,19 +37,33 @@ def test_write_all_writes_none_when_one_cannot_be_written(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "blocked"]
 
 
-@needs_limits
-def test_a_file_for_which_there_is_no_room_is_named(tmp_path):
+@contextmanager
+def room_for(size):
+    """No file may grow beyond so many bytes."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large") as caught:
-            write_file(tmp_path / "page.html", b"x" * 2000)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@needs_limits
+def test_a_file_for_which_there_is_no_room_is_named(tmp_path):
+    with pytest.raises(OSError, match="File too large") as caught, room_for(1000):
+        write_file(tmp_path / "page.html", b"x" * 2000)
     assert caught.value.filename == str(tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_limits
+def test_the_folder_of_temporary_files_is_named_where_it_has_no_room_for_features():
+    rows = StoredRows(100)
+    with pytest.raises(OSError, match="File too large") as caught, room_for(1000):
+        rows.append(np.zeros((3, 100)))
+    assert caught.value.filename == tempfile.gettempdir()
 
 
 def test_whole_folder_puts_the_old_one_back_when_the_new_cannot_take_its_place(tmp_path, monkeypatch):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
+
+from hierpets.files import naming
 
 __all__ = ["StoredRows"]
 
@@ -24,8 +27,10 @@ class StoredRows:
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows [M, D]."""
-        self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        with naming(Path(tempfile.gettempdir())):
+            self._file.seek(0, 2)
+            self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+            self._file.flush()
         self._count += len(rows)
 
     def __getitem__(self, at: slice) -> np.ndarray:

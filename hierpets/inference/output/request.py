@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 import hierpets
 from hierpets.bundle.identity import ModelId
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.predictor import Predictor
 from hierpets.recommend.digest import rules_digest
@@ -100,7 +100,8 @@ class RunRequest(StrictModel):
             raise ConfigError("\n".join(problem_lines(error, cls, path))) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{path}: cannot be read, so --resume cannot check the options: {error}; use --overwrite to start over"
+                f"{path}: cannot be read, so --resume cannot check the options: {reason_of(error)}; "
+                "use --overwrite to start over"
             ) from error
 
 

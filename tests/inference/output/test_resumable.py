@@ -385,6 +385,14 @@ def test_write_predictions_adds_to_no_file_that_was_cut(pipe, tmp_path):
     assert "holds 2 photos, 3 when it was complete; use --overwrite" in err
 
 
+def test_write_predictions_says_what_is_wrong_with_a_file_of_settings_once(pipe, tmp_path):
+    pipe(DRAWN[:1], "--out", tmp_path / "a.csv")
+    settings = tmp_path / "a.csv.run.json"
+    settings.unlink()
+    wrong = "cannot be read, so --resume cannot check the options: No such file or directory; use --overwrite"
+    assert f"{settings}: {wrong}" in pipe(DRAWN[:1], "--out", tmp_path / "a.csv", "--resume")[1]
+
+
 def test_write_predictions_beside_the_photos_is_resumed_and_is_no_table_of_photos(predict, tmp_path, monkeypatch):
     photos = fill(tmp_path / "photos", 6)
     out = photos / "a.parquet"

@@ -11,6 +11,7 @@ from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.data.listing import evenly
 from hierpets.data.records import PhotoIndex
+from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.planning.pretraining import compare_random
 from hierpets.progress import Progress, no_progress
@@ -25,7 +26,9 @@ PHOTOS = 32
 def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no_progress) -> RunMeasurements:
     """What ``RUN/measured.json`` holds."""
     index = prepare_index(run.config, registry)
-    found = compare_random(run.manifest.backbone, index.subset("train"), run.config, registry, progress=progress)
+    # On what this machine has: the run may come from another.
+    device, photos = choose_device("auto"), index.subset("train")
+    found = compare_random(run.manifest.backbone, photos, run.config, registry, device=device, progress=progress)
     skipped = isinstance(found, str)
     return RunMeasurements(
         model=run.model,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.records import PhotoIndex
-from hierpets.model.backbone import drawn_from
+from hierpets.model.backbone import build_backbone
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
@@ -32,6 +29,7 @@ def compare_random(
     config: TrainConfig,
     registry: Registry,
     *,
+    device: str,
     progress: Progress = no_progress,
 ) -> PretrainedGain | str:
     """Balanced accuracy out of fold of heads on pretrained features and on random ones.
@@ -43,11 +41,16 @@ def compare_random(
     plugin = registry.get("backbone", backbone.name)
     if "pretrained" not in plugin.option_names:
         return f"backbone {plugin.name!r} has no option `pretrained` to turn off"
-    pretrained = _extractor(plugin.call, backbone, pretrained=True, seed=config.seed)
-    photos = _readable(photos, pretrained, progress)
+
+    def extractor_with(*, pretrained: bool) -> FeatureExtractor:
+        # As training builds it, so that features that are in the cache are found there, random ones too.
+        options = backbone.options | {"pretrained": pretrained}
+        return FeatureExtractor(build_backbone(registry, backbone.name, options, seed=config.seed)[0], device)
+
+    extractors = {"pretrained": extractor_with(pretrained=True), "random": extractor_with(pretrained=False)}
+    photos = _readable(photos, extractors["pretrained"], progress)
     scores: dict[str, Score] = {}
-    random = _extractor(plugin.call, backbone, pretrained=False, seed=config.seed)
-    for name, extractor in (("pretrained", pretrained), ("random", random)):
+    for name, extractor in extractors.items():
         features = extractor.features(photos.paths, task=f"{name} features", progress=progress)
         score = _score(features, photos, config, registry)
         if score is None:
@@ -59,11 +62,6 @@ def compare_random(
         pretrained=scores["pretrained"].accuracy,
         random=scores["random"].accuracy,
     )
-
-
-def _extractor(call: Callable[..., Any], backbone: BackboneSpec, *, pretrained: bool, seed: int) -> FeatureExtractor:
-    with drawn_from(seed):  # random weights are the same each time, so that their features are found in the cache
-        return FeatureExtractor(call(**backbone.options | {"pretrained": pretrained}))
 
 
 def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:

@@ -98,7 +98,9 @@ def _plan(
         gains=class_gains(judged, photos),
         recipes=costs,
         backbones=rank_backbones(compared, few, config, plugins, progress=report) if backbones else (),
-        pretraining=compare_random(own.spec, few, config, plugins, progress=report) if backbones else None,
+        pretraining=compare_random(own.spec, few, config, plugins, device=device, progress=report)
+        if backbones
+        else None,
     )
 
 

@@ -253,9 +253,27 @@ def test_compare_random_is_a_question_of_weights_alone(config):
     registry = load_registry(config.registry)
     spec = BackboneSpec(name="tiny", options={"width": 4}, feature_dim=64)
     photos = read_index("demo", registry=registry)
-    found = compare_random(spec, photos, config, registry)
+    found = compare_random(spec, photos, config, registry, device="cpu")
     assert found.photos == len(photos) and 0 < found.random < 1 and found.random != found.pretrained
-    assert compare_random(spec, photos, config, registry) == found  # random weights are drawn from the seed
+    again = compare_random(spec, photos, config, registry, device="cpu")
+    assert again == found  # random weights are drawn from the seed
+
+
+def test_compare_random_takes_the_features_that_training_left_in_the_cache(config):
+    from hierpets.data.labeled.index import read_index
+    from hierpets.training.features.prepared import prepare_backbone
+
+    registry, photos = load_registry(config.registry), read_index("demo")
+    prepared = prepare_backbone(config.backbone_choice, config, registry=registry, device="cpu")
+    prepared.extractor.features(photos.paths)
+    first_done: dict[str, int] = {}
+
+    def progress(task: str, done: int, _total: int | None) -> None:
+        first_done.setdefault(task, done)
+
+    compare_random(prepared.spec, photos, config, registry, device="cpu", progress=progress)
+    assert {done for task, done in first_done.items() if task != "random features"} == {len(photos)}
+    assert first_done["random features"] == 0
 
 
 def test_plan_keeps_the_animals_that_are_stated_and_finds_others_for_backbones_too(config, tmp_path, monkeypatch):

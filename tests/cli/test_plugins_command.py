@@ -119,6 +119,14 @@ def test_new(run, tmp_path, kind):
     assert "already exists" in err
 
 
+def test_new_says_which_plugin_it_replaces(run):
+    assert run("new", "sampler", "mine")[1].count("\n") == 2
+    code, out, _ = run("new", "sampler", "shuffle")
+    assert code == 0
+    assert out.splitlines()[1] == "it replaces the sampler 'shuffle' (builtin)"
+    assert "replaces" not in run("new", "sampler", "other")[1]
+
+
 def test_new_with_an_unknown_kind_names_the_choices(run):
     code, _, err = run("new", "samplr", "mine")
     assert code == 2

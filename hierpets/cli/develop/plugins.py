@@ -81,10 +81,14 @@ def validate(registry: Path | None, imports: bool) -> None:
 )
 def new(kind: Kind, name: str, registry: Path) -> None:
     """Write a small working plugin of KIND called NAME, and add it to registry.yaml."""
+    from hierpets.registry.loading import load_registry
     from hierpets.registry.scaffold import create_plugin
 
     file = create_plugin(kind, name, registry)
     click.echo(f"wrote {file} and listed it in {registry}")
+    for plugin in load_registry(registry).overridden:
+        if (plugin.kind, plugin.name) == (kind, name):
+            click.echo(f"it replaces the {kind} {name!r} ({plugin.source})")
     click.echo(f"check it with: hierpets plugins validate --imports --registry {registry}")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice
+from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice, ScoresByLevel
 from hierpets.hierarchy.decision import Level
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES
@@ -19,31 +19,43 @@ from hierpets.taxonomy import Taxonomy
 __all__ = ["advise"]
 
 LEAST = 1e-6  # a doubt where the bound allows none
+DIGITS = 6  # of a score
 HALVINGS = 8  # to find from which share of some breeds on a product is vetoed: to less than half a percent
 
 
 def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
-    """What the rules say of each leaf for sure, of each species with its breed unsure, and of an unknown pet.
+    """What the rules say of each leaf for sure, of each species with its breed unsure, and of an unknown pet; and what
+    they make of each product, by which a page chooses among these.
 
     :raises PluginError: a rule fails.
     """
     tree, book = manifest.taxonomy, _Book()
     matrix, products = SuitabilityMatrix.of(recommender.catalog, tree), [*recommender.catalog.products]
 
-    def ask(joint: np.ndarray, level: Level, bystanders: np.ndarray | None = None) -> int:
-        found = recommender.recommend(joint, tree, level, bystanders=bystanders, odds=False)
+    def ask(
+        joint: np.ndarray, level: Level, bystanders: np.ndarray | None = None, unlisted: float | None = None
+    ) -> int:
+        found = recommender.recommend(joint, tree, level, unlisted=unlisted, bystanders=bystanders, odds=False)
         harms = matrix.forbidden[:, products.index(found.product.id)] if found.product else ()
         return book.place(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
 
-    bound, breed, only = recommender.bound, partial(ask, level="breed"), partial(ask, level="species")
-    leaves = [_choice(row, manifest, bound, breed) for row in np.eye(len(tree.leaves))]
-    of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
-    species = [_choice(row / row.sum(), manifest, bound, only) for row in of_species]
+    choose = partial(_choice, manifest=manifest, bound=recommender.bound)
+    leaves = [choose(row, ask=partial(ask, level="breed")) for row in np.eye(len(tree.leaves))]
+    got = np.array([str(book.recommendations[choice.sure].product) for choice in leaves])  # [L]
+
+    def of_species(s: int) -> tuple[ProductChoice, ...]:
+        """What suits an unsure breed, and whatever else is the best for some of them."""
+        inside = tree.leaf_species == s
+        own = choose(inside / inside.sum(), ask=partial(ask, level="species"))
+        groups = [inside & (got == product) for product in np.unique(got[inside])]
+        further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
+        return tuple(dict.fromkeys([own, *further]))
+
     vetoed, tolerated = _vetoes(recommender, tree)
     return PageAdvice(
-        bound=bound,
+        bound=recommender.bound,
         leaves=tuple(leaves),
-        species=tuple(species),
+        species=tuple(map(of_species, range(len(tree.species)))),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
         recommendations=tuple(book.recommendations),
         judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
@@ -51,6 +63,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         suits=_rows(matrix.suits),
         coat_types=tuple(COAT_TYPES),
         coats=_rows(matrix.coats),
+        scores=ScoresByLevel(**{level: _rows(_scores(recommender, tree, level)) for level in ("breed", "species")}),
         vetoed=tuple(tuple(row) for row in vetoed.tolist()),
         tolerated=tuple(tolerated.tolist()),
     )
@@ -68,6 +81,26 @@ class _Book:
         return self.recommendations.index(recommendation)
 
 
+def _pets(tree: Taxonomy) -> list[tuple[np.ndarray, float]]:
+    """The distribution [L] of a pet of each leaf and of an unlisted breed of each species, and whether it is unlisted:
+    the rows of the tables.
+    """
+    leaves = np.eye(len(tree.leaves))
+    species = (np.flatnonzero(tree.leaf_species == s) for s in range(len(tree.species)))
+    return [(row, 0.0) for row in leaves] + [(leaves[rows].mean(axis=0), 1.0) for rows in species]
+
+
+def _scores(recommender: Recommender, tree: Taxonomy, level: Level) -> np.ndarray:
+    """What expected value and rules come to for each product, float [L + S, P]."""
+
+    def of_pet(joint: np.ndarray, unlisted: float) -> list[float]:
+        steps = recommender.recommend(joint, tree, level, unlisted=unlisted, odds=False).steps
+        heard = [one for step in steps for one in step.advice]
+        return [sum(one.score for one in heard if one.product in (p, "*")) for p in recommender.catalog.products]
+
+    return np.array([of_pet(*pet) for pet in _pets(tree)]).round(DIGITS)
+
+
 def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
     """Which products the rules veto for each leaf, and for a breed of each species that is not listed, bool [L + S, P];
     and the largest share of such a pet at which they do not yet, float [P]: they are asked about mixtures.
@@ -81,10 +114,8 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
         found: np.ndarray = np.isin(products, names) | ("*" in names)
         return found
 
-    leaves = np.eye(len(tree.leaves))
-    of_leaves = np.array([ask(row) for row in leaves])  # [L, P]
-    of_species = np.eye(len(tree.species))[:, tree.leaf_species]
-    unlisted = [ask(row / row.sum(), unlisted=1.0) for row in of_species]
+    leaves, vetoed = np.eye(len(tree.leaves)), np.array([ask(*pet) for pet in _pets(tree)])
+    of_leaves = vetoed[: len(leaves)]  # [L, P]
 
     def largest(row: np.ndarray, p: int) -> float:
         others = leaves[~of_leaves[:, p]].mean(axis=0)
@@ -98,7 +129,7 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
         min(largest(row, p) for row in leaves[of_leaves[:, p]]) if 0 < count < len(leaves) else 0.0
         for p, count in enumerate(of_leaves.sum(axis=0))
     ]
-    return np.concatenate([of_leaves, unlisted]), np.array(tolerated)
+    return vetoed, np.array(tolerated)
 
 
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:

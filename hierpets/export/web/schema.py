@@ -27,6 +27,7 @@ __all__ = [
     "PageRecommendation",
     "ProductChoice",
     "Rules",
+    "ScoresByLevel",
     "SecondLookRules",
     "Species",
     "WebLeaf",
@@ -202,24 +203,34 @@ class PageRecommendation(StrictModel):
         )
 
 
-class PageAdvice(StrictModel):
-    """A recommendation for every answer, and how well products suit each leaf and each species' other breeds.
+class ScoresByLevel(StrictModel):
+    """The scores of products [L + S][P] where a breed is named, and where none is."""
 
-    ``judged`` [S]: whether the probability that the breed is listed is known. ``suits`` [L + S][P] and ``coats``
-    [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`. ``vetoed`` [L + S][P]: whether a rule
-    vetoes the product for such a pet; ``tolerated`` [P]: the share of such pets up to which it does not.
+    breed: tuple[tuple[float, ...], ...]
+    species: tuple[tuple[float, ...], ...]
+
+
+class PageAdvice(StrictModel):
+    """Recommendations for every answer, and how well products suit each leaf and each species' other breeds.
+
+    ``leaves`` [L] have one each; ``species`` [S] several: what suits an unsure breed, and then every other product that
+    some of its leaves get. ``judged`` [S]: whether the probability that the breed is listed is known. ``suits``
+    [L + S][P] and ``coats`` [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`. ``scores``
+    [L + S][P]: what rules and expected value come to for such a pet, by the level of the answer. ``vetoed`` [L + S][P]:
+    whether a rule vetoes the product for it; ``tolerated`` [P]: the share of such pets up to which it does not.
     """
 
     bound: float
     recommendations: tuple[PageRecommendation, ...]
     leaves: tuple[ProductChoice, ...]
-    species: tuple[ProductChoice, ...]
+    species: tuple[tuple[ProductChoice, ...], ...]
     unknown: int
     judged: tuple[bool, ...]
     products: tuple[str, ...]
     suits: tuple[tuple[float, ...], ...]
     coat_types: tuple[str, ...]
     coats: tuple[tuple[float, ...], ...]
+    scores: ScoresByLevel
     vetoed: tuple[tuple[bool, ...], ...]
     tolerated: tuple[float, ...]
 

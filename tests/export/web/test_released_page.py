@@ -99,5 +99,6 @@ def test_released_page_answers_real_photos_as_python_does(onnxruntime_web, tmp_p
     assert exported.size < MOST_BYTES and (exported.path / "model/LICENSE").is_file()
     assert found["f32"]["photos"] >= 0.99 * len(contents)
     assert found["f32"]["same level and leaf"] >= 0.995 * found["f32"]["photos"]
+    assert found["f32"]["same product"] >= 0.99 * found["f32"]["photos"]
     large = found["f32, of 12 megapixels"]
     assert large["same level and leaf"] >= 0.9 * large["photos"]

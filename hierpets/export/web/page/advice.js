@@ -1,5 +1,5 @@
 // The shampoo for an answer. Python asked its rules about every answer when the page was written; what is left is to
-// look the answer up, and to weigh how well the product suits this pet.
+// weigh what they said of each product by what this pet may be, and to look up the reasons for the best.
 
 /** @typedef {import("./decision.js").Decision} Decision */
 /** @typedef {import("./decision.js").Rules} Rules */
@@ -9,11 +9,12 @@
  *   harms: number[]}} Recommendation  what is the same for all photos with one answer
  * @typedef {{sure: number, unsure: number, beside: number}} Choice  three recommendations: the second and the third also
  *   avoid what would hurt any other species, for photos in which it may be one, or one may be beside it
- * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[], unknown: number,
+ * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[][], unknown: number,
  *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
- *   vetoed: boolean[][], tolerated: number[]}} Advice
- *   `suits` [L + S][P] and `coats` [L + S][C] are the shares of each leaf, and of each species' other breeds; `vetoed`
- *   [L + S][P] of them count up to the share that is `tolerated` [P]
+ *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[]}} Advice
+ *   `suits` [L + S][P] and `coats` [L + S][C] are the shares of each leaf, and of each species' other breeds; `scores`
+ *   [L + S][P] what a product is worth to them by the level of the answer, `vetoed` [L + S][P] what counts against it
+ *   from a share on that is no more `tolerated` [P]
  */
 
 /**
@@ -32,8 +33,13 @@ function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice}
   const rows = weights(joint, decision, advice);
   const share = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
   const isVetoed = (column) => share(advice.vetoed, column) > advice.tolerated[column];
-  const fits = ({ product }) => product === null || !isVetoed(advice.products.indexOf(product));
-  const { sentences, harms, ...chosen } = choices(decision, advice, isBeside).find(fits);
+  const worth = ({ product }) => {
+    if (product === null) return 0;
+    const column = advice.products.indexOf(product);
+    return isVetoed(column) ? -Infinity : share(advice.scores[decision.level], column);
+  };
+  const better = (best, next) => (worth(next) > worth(best) ? next : best);
+  const { sentences, harms, ...chosen } = choices(decision, advice, isBeside).reduce(better);
   const coats = advice.coat_types.map((coat, column) => [coat, share(advice.coats, column)]);
   const record = {
     ...chosen,
@@ -45,8 +51,8 @@ function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice}
 }
 
 /**
- * What may be recommended, the best first: of a few breeds what is chosen for all of them, what is chosen for their
- * species, and nothing.
+ * What may be recommended; of equal ones the first: of a few breeds what is chosen for all of them, what is chosen for
+ * their species and for others of its breeds, and nothing.
  * @returns {Recommendation[]}
  */
 function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }, isBeside) {
@@ -55,7 +61,8 @@ function choices({ level, species, masses, best, breeds }, /** @type {Advice} */
   const safe = 1 - masses[species] > advice.bound ? "unsure" : isBeside ? "beside" : "sure";
   const ofBreeds = (level === "breed" ? [best] : breeds).map((leaf) => recommendations[advice.leaves[leaf][safe]]);
   const agreed = new Set(ofBreeds.map(({ product }) => product)).size === 1;
-  return [...(agreed ? [shared(ofBreeds)] : []), recommendations[advice.species[species][safe]], nothing];
+  const ofSpecies = advice.species[species].map((choice) => recommendations[choice[safe]]);
+  return [...(agreed ? [shared(ofBreeds)] : []), ...ofSpecies, nothing];
 }
 
 /** Of recommendations of one product, what fits all. @returns {Recommendation} */

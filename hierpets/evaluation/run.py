@@ -249,14 +249,10 @@ def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: di
         hint = did_you_mean(unknown[0], known)
         raise ConfigError(f"{unknown[0]}: no argument of evaluate, nor one for hierpets.load: {', '.join(known)}{hint}")
     if not isinstance(model, Predictor):
-        return load(_path(model), registry=registry, recommend=False, workers=cores(), **engine)
+        return load(model, registry=registry, recommend=False, workers=cores(), **engine)
     if engine:
         raise ConfigError(f"{', '.join(engine)}: pass it to hierpets.load; this predictor is already loaded")
     return model
-
-
-def _path(path: StrPath | None) -> Path | None:
-    return Path(path) if path is not None else None
 
 
 def _split_of(index: PhotoIndex) -> Split:

@@ -36,24 +36,21 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
     whole = predictions.leaf_true >= 0
     n, n_whole = len(predictions), int(whole.sum())
     every, known = predictions.groups, groups_of(predictions.groups, whole)
-    species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples, groups=every)
+    crossed = predictions.top_leaf_species != predictions.species_true
+    cross_species = mean_of("cross_species_error", crossed.astype(float))
+    species, species_intervals = estimate(cross_species, n, seed=seed, resamples=resamples, groups=every)
     path, path_intervals = estimate(
         _path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples, groups=known
     )
     intervals = species_intervals | path_intervals
     shares = {
-        "cross_species_error": (predictions.top_leaf_species != predictions.species_true, every),
+        "cross_species_error": (crossed, every),
         "full_path_accuracy": ((predictions.top_leaf == predictions.leaf_true)[whole], known),
     }
     intervals |= {
         name: interval_of_share(hits, intervals[name], groups=groups) for name, (hits, groups) in shares.items()
     }
     return HierarchyMetrics(n_species=n, n=n_whole, intervals=intervals, **species, **path)
-
-
-def _cross_species(predictions: Predictions) -> Statistic:
-    wrong = (predictions.top_leaf_species != predictions.species_true).astype(float)
-    return mean_of("cross_species_error", wrong)
 
 
 def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:

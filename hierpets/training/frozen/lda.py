@@ -85,14 +85,9 @@ def fit_lda_heads(
 
 def lda_prior_shift(statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: Prior, combiner: Combiner) -> PriorShift:
     """What :func:`fit_lda_heads` adds to the logits of heads that take every class for as likely as any other."""
-    counts = [
-        known.counts_of(labels).astype(float)
-        for known, labels in (
-            (statistics.by_species, [Leaf(name, None) for name in taxonomy.species]),
-            (statistics, taxonomy.leaves),
-        )
-    ]
-    return head_prior_shift(equal_masses(taxonomy), Masses(*counts), taxonomy, target=prior, combiner=combiner)
+    species = statistics.by_species.counts_of([Leaf(name, None) for name in taxonomy.species])
+    counts = Masses(species.astype(float), statistics.counts_of(taxonomy.leaves).astype(float))
+    return head_prior_shift(equal_masses(taxonomy), counts, taxonomy, target=prior, combiner=combiner)
 
 
 def _linear(weight: np.ndarray, offsets: np.ndarray, center: np.ndarray) -> Linear:

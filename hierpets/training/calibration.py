@@ -9,9 +9,9 @@ import numpy as np
 
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.breed_sets import breed_sets
-from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
 from hierpets.hierarchy.decision import Decision, decide, least_pet_scores, named_probabilities
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, most_probable_species, species_probabilities
 from hierpets.plugin import Labels
@@ -40,23 +40,14 @@ class HeldOutPredictions(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class Calibrated(Calibration):
     """What turns logits and OOD scores into a prediction that can be trusted."""
 
-    taxonomy: Taxonomy
-    combiner: Combiner
-    temperatures: Temperatures
     policy: Policy
-
-    def joint(self, outputs: HeldOutOutputs) -> np.ndarray:
-        """Calibrated joint probabilities float64 [N, L]."""
-        return self.temperatures.joint(
-            outputs.species_logits, outputs.leaf_logits, self.taxonomy, combiner=self.combiner
-        )
 
     def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
         """The predictions for N photos."""
-        joint = self.joint(outputs)
+        joint = self.joint(outputs.outputs)
         return HeldOutPredictions(joint, decide(joint, self.taxonomy, self.policy, scores=outputs.scores))
 
 
@@ -93,7 +84,7 @@ def calibrate(
     Where no breed was held out, the pets of the training set stand in for other pets. ``alpha`` is the target error
     rate.
     """
-    uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy, unlisted), Policy(alpha=alpha))
+    uncut = Calibrated(taxonomy, outputs.temperatures(taxonomy, unlisted), combiner, Policy(alpha=alpha))
     policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted, taxonomy)})
     # Whether a named breed is right is not known where the label has none.
     photos: dict[Population, HeldOutOutputs | None] = {
@@ -102,7 +93,7 @@ def calibrate(
         "unlisted": unlisted,
     }
     of_each = {p: part.where(one_of_each(part.labels)) for p, part in photos.items() if part is not None}
-    joint = {population: uncut.joint(part) for population, part in of_each.items()}
+    joint = {population: uncut.joint(part.outputs) for population, part in of_each.items()}
     others = np.zeros(len(taxonomy.species), bool)
     if "unlisted" in joint:
         others[most_probable_species(joint["unlisted"], taxonomy)] = True

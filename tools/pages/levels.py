@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.probabilities import COMBINERS, most_probable_species
 from hierpets.text import percent
 from hierpets.training.trained import Trained
@@ -82,14 +83,13 @@ def answers_table(measured: dict[str, Metrics]) -> str:
 
 
 def combiners_table(trained: Trained) -> str:
-    """The three combiners on the same out-of-fold logits, each with its own temperatures."""
+    """The three combiners on the same out-of-fold logits, at the same temperatures."""
     outputs, taxonomy = trained.held_out["cross_validation"], trained.network.taxonomy
     rows = ["## Combiners", "", "On the same out-of-fold logits; temperatures are fitted to each head.", ""]
     rows += ["| combiner | breed accuracy | species accuracy | breed log loss |", "|---|---|---|---|"]
-    labels = outputs.labels
+    labels, temperatures = outputs.labels, outputs.temperatures(taxonomy)
     for combiner in COMBINERS:
-        temperatures = outputs.temperatures(taxonomy)
-        joint = temperatures.joint(outputs.species_logits, outputs.leaf_logits, taxonomy, combiner=combiner)
+        joint = Calibration(taxonomy, temperatures, combiner).joint(outputs.outputs)
         breed = (joint.argmax(axis=1) == labels.leaf).mean()
         species = (most_probable_species(joint, taxonomy) == labels.species).mean()
         loss = -np.log(joint[np.arange(len(joint)), labels.leaf].clip(min=1e-12)).mean()

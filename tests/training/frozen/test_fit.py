@@ -221,7 +221,7 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha, strangers_name
     calibrated = calibrate(outputs, None, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
     trained = SimpleNamespace(pretrained=None, unlisted=strangers)
     _, decisions = cross_predict(outputs, trained, calibrated, assign_folds(photos.labels, folds=5, seed=9))
-    metrics = measure(outputs, HeldOutPredictions(calibrated.joint(outputs), decisions), calibrated)
+    metrics = measure(outputs, HeldOutPredictions(calibrated.joint(outputs.outputs), decisions), calibrated)
     node = metrics.selective.node
     assert node.holds_truth >= 1 - alpha - 0.02
     assert all(part.holds_truth >= 1 - alpha - 0.04 for part in node.per_species.values())

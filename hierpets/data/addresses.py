@@ -40,6 +40,7 @@ __all__ = [
     "file_of",
     "files_named",
     "is_demo",
+    "is_on_disk",
     "parse_address",
     "photo_suffix",
     "read_address",
@@ -85,6 +86,11 @@ def file_of(path: str) -> str:
 def is_demo(source: str) -> bool:
     """Whether this is the demo set, and no file or folder of that name."""
     return source == DEMO and not os.path.lexists(source)
+
+
+def is_on_disk(path: str) -> bool:
+    """Whether a path is one of this machine, and neither a URI nor the name of a photo that is drawn."""
+    return not (is_uri(path) or path.startswith(DEMO_PREFIX))
 
 
 def photo_suffix(path: str) -> str | None:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.addresses import is_on_disk
 from hierpets.data.labeled.sources import list_source
 from hierpets.errors import ConfigError
 from hierpets.files import PHOTO_SUFFIXES, is_folder, is_photo
@@ -97,7 +97,7 @@ def count_photos(paths: Sequence[str], registry: Registry | None = None) -> int 
 
 def _is_pattern(path: str) -> bool:
     """Whether a path is a pattern that no shell has expanded; a file may be called so as well."""
-    return glob.has_magic(path) and not is_uri(path) and not path.startswith(DEMO_PREFIX) and not os.path.lexists(path)
+    return glob.has_magic(path) and is_on_disk(path) and not os.path.lexists(path)
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from hierpets.data.addresses import DEMO_PREFIX, file_of
+from hierpets.data.addresses import file_of, is_on_disk
 from hierpets.data.labeled.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
-from hierpets.plugin.reading import SPLIT_NAMES, is_uri
+from hierpets.plugin.reading import SPLIT_NAMES
 
 __all__ = ["is_oxford", "list_csv", "read_csv", "read_oxford"]
 
@@ -124,7 +124,7 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
         return None, wrong
     row = dict(zip(header, cells, strict=True))
     path = _beside(file, row["path"])
-    if not _is_elsewhere(path) and not Path(file_of(path)).is_file():
+    if is_on_disk(path) and not Path(file_of(path)).is_file():
         return None, f"no such file: {path}"
     given = row.get("split") or None
     split = SPLIT_NAMES.get(given.lower()) if given else None
@@ -142,11 +142,7 @@ def _misfit(header: list[str], cells: list[str], required: Sequence[str]) -> str
 
 
 def _beside(file: Path, path: str) -> str:
-    return path if _is_elsewhere(path) else str(file.parent / path)
-
-
-def _is_elsewhere(path: str) -> bool:
-    return path.startswith(DEMO_PREFIX) or is_uri(path)
+    return str(file.parent / path) if is_on_disk(path) else path
 
 
 def _read_annotations(root: Path, file: Path, split: str | None) -> tuple[list[ListedPhoto], list[str]]:

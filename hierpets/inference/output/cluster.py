@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hierpets.bundle.identity import model_id
 from hierpets.bundle.manifest import read_manifest
 from hierpets.cluster import cluster_errors, connected, map_on_workers, require_ray
-from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.addresses import is_on_disk
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import ConfigError, DataError, reason_of
@@ -27,7 +27,6 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest, RunTotals
 from hierpets.inference.record import parquet_row, parquet_schema
-from hierpets.plugin.reading import is_uri
 from hierpets.recommend.digest import rules_digest
 from hierpets.registry.loading import Registry, load_registry
 
@@ -122,7 +121,7 @@ def _blocks(photos: Iterable[str]) -> Iterator[pa.Table]:
 
 
 def _absolute(path: str) -> str:
-    return path if is_uri(path) or path.startswith(DEMO_PREFIX) else os.path.abspath(path)  # noqa: PTH100
+    return os.path.abspath(path) if is_on_disk(path) else path  # noqa: PTH100
 
 
 class PredictionWorker:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
 __all__ = ["FORMATS", "Destination", "Format"]
 
-FORMATS = ("text", "json", "jsonl", "csv", "parquet")
 Format = Literal["text", "json", "jsonl", "csv", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 

@@ -32,11 +32,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hierpets.bench.numbers import percentiles
 from hierpets.bundle.layout import released_bundle
 from hierpets.data.demo import render
 from hierpets.thumbnails import encode_jpeg
 from tools.errors import in_one_line
-from tools.load.side_by_side import Cost, Round, bulk_side, quantile, rows
+from tools.load.side_by_side import Cost, Round, bulk_side, rows
 from tools.pages.marks import publish
 
 MB = 2**20
@@ -233,14 +234,14 @@ def side_by_side(port: int, bundle: str, *, clients: int, rounds: int) -> list[R
 
 
 def _served(port: int, photos: Photos, clients: int, rounds: int) -> Iterator[tuple[Cost, list[float]]]:
-    """What each round costs the server, and its latencies in order."""
+    """What each round costs the server, and its latencies."""
     for _ in range(rounds):
         seen, before, start = Seen(), sample(port), time.monotonic()
         asyncio.run(_send_small(port, photos, seen, clients))
         if seen.faults:
             sys.exit(f"small photos alone: {seen.faults[0]}")
         seconds, processor = time.monotonic() - start, sample(port).processor - before.processor
-        yield Cost(seen.photos, seconds, processor), sorted(seen.seconds)
+        yield Cost(seen.photos, seconds, processor), seen.seconds
 
 
 async def _send_small(port: int, photos: Photos, seen: Seen, clients: int) -> None:
@@ -257,8 +258,7 @@ def sample(port: int) -> Sample:
 
 def report(seen: Seen, samples: list[Sample], rounds: Sequence[Round], *, clients: int, seconds: float) -> str:
     """The measurements as Markdown."""
-    took = sorted(seen.seconds)
-    p50, p95 = (1000 * quantile(took, q) for q in (0.5, 0.95))
+    took = percentiles(seen.seconds)
     memory, used = [s.memory for s in samples], samples[-1].processor - samples[0].processor
     third = max(1, len(memory) // 3)
     lines = [
@@ -268,7 +268,8 @@ def report(seen: Seen, samples: list[Sample], rounds: Sequence[Round], *, client
         "|---|---|",
         f"| requests | {sum(seen.answers.values()):,} |",
         f"| photos predicted | {seen.photos:,} ({seen.photos / seconds:.0f} per second) |",
-        f"| latency of a request for photos | p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {took[-1] * 1000:.0f} ms |",
+        f"| latency of a request for photos | p50 {1000 * took['p50']:.0f} ms, p95 {1000 * took['p95']:.0f} ms, "
+        f"longest {1000 * max(seen.seconds):.0f} ms |",
         f"| processor time | {1000 * used / seen.photos:.0f} ms per photo, on {used / seconds:.1f} cores |",
         f"| responses lost, wrong or 5xx | {len(seen.faults)} |",
         f"| memory, median of the first, second and last third | "

@@ -11,7 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-__all__ = ["Cost", "Round", "bulk_side", "quantile", "rows"]
+from hierpets.bench.numbers import median_of, percentiles
+
+__all__ = ["Cost", "Round", "bulk_side", "rows"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +37,7 @@ class Cost(NamedTuple):
 
 
 class Round(NamedTuple):
-    """Both sides in one round, and the latency of the server's responses in seconds, in order."""
+    """Both sides in one round, and the latencies of the server's responses in seconds."""
 
     server: Cost
     bulk: Cost
@@ -63,9 +65,10 @@ def bulk_side(bundle: str, folder: Path) -> Iterator[Callable[[], Cost]]:
 def rows(rounds: Sequence[Round]) -> list[str]:
     """The rows of a table: medians over the rounds, and the ratio within each."""
     ratios = [one.server.per_photo / one.bulk.per_photo for one in rounds]
-    p50, p95 = (1000 * median(quantile(one.latencies, q) for one in rounds) for q in (0.5, 0.95))
+    latencies = median_of([percentiles(one.latencies) for one in rounds])
     return [
-        f"| the server | {_side([one.server for one in rounds])}; p50 {p50:.0f} ms, p95 {p95:.0f} ms |",
+        f"| the server | {_side([one.server for one in rounds])}; "
+        f"p50 {1000 * latencies['p50']:.0f} ms, p95 {1000 * latencies['p95']:.0f} ms |",
         f"| `hierpets predict FOLDER --out FILE` | {_side([one.bulk for one in rounds])} |",
         f"| processor time, server / bulk | {median(ratios):.2f} (rounds: {min(ratios):.2f} to {max(ratios):.2f}) |",
     ]
@@ -74,8 +77,3 @@ def rows(rounds: Sequence[Round]) -> list[str]:
 def _side(costs: Sequence[Cost]) -> str:
     per_photo, rate = median(cost.per_photo for cost in costs), median(cost.rate for cost in costs)
     return f"{per_photo:.1f} ms of processor time per photo, {rate:.0f} photos per second"
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """Of values in order, the one below which a fraction ``q`` of them lies."""
-    return values[min(len(values) - 1, int(q * len(values)))]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hierpets.bundle.seen import SeenPhotos
-from hierpets.data.content import content_key
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.schema import SeenMetrics
@@ -15,19 +14,17 @@ from hierpets.evaluation.metrics.schema import SeenMetrics
 __all__ = ["DigestOf", "check_seen", "without_seen"]
 
 DigestOf = Callable[[str], str]
-"""The digest of the photo at a path: :func:`content_key`, which reads the photo, or one that remembers."""
+"""The digest of the photo at a path: ``content_key``, which reads the photo, or one that remembers."""
 
 
-def without_seen(
-    index: PhotoIndex, bundle: str | os.PathLike[str] | None, *, digest_of: DigestOf = content_key
-) -> PhotoIndex | None:
+def without_seen(index: PhotoIndex, bundle: str | os.PathLike[str] | None, *, digest_of: DigestOf) -> PhotoIndex | None:
     """The photos that a bundle was not fitted to, whatever they are called; None where it does not say."""
     seen = SeenPhotos.read(Path(bundle)) if bundle else None
     return index.where(lambda record: not seen.holds(digest_of(record.path))) if seen is not None else None
 
 
 def check_seen(
-    index: PhotoIndex, bundle: Path | None, *, keep: bool, digest_of: DigestOf = content_key
+    index: PhotoIndex, bundle: Path | None, *, keep: bool, digest_of: DigestOf
 ) -> tuple[PhotoIndex, SeenMetrics | None]:
     """The photos to measure, and how many were seen; None where the bundle does not say.
 

@@ -134,7 +134,7 @@ class Policy(StrictModel):
         threshold = conformal_threshold(scores, self.alpha if alpha is None else alpha)
         return threshold if scores is own else max([threshold, *own])
 
-    def leaf_scores(self, leaf: Leaf, alpha: float | None = None) -> Sequence[float]:
+    def leaf_scores(self, leaf: Leaf, alpha: float | None) -> Sequence[float]:
         """The scores that the threshold of a grown leaf comes from: those of its own photos; where they are too few for
         this alpha, those of all grown breeds of its species, of which it is one.
         """

@@ -32,7 +32,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_joint_probabilities(
-    species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy, *, combiner: Combiner = "conditional"
+    species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy, *, combiner: Combiner
 ) -> np.ndarray:
     """Log of the joint probability of every leaf, float64 [N, L].
 

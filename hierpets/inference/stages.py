@@ -49,8 +49,8 @@ class Decided:
     joint: np.ndarray
     scores: np.ndarray | None
     decision: Decision
-    second_look: Box | None = None
-    objection: float = 0.0
+    second_look: Box | None
+    objection: float
 
 
 StageResult = Decoded | Preprocessed | NetworkRun | Decided

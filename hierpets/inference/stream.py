@@ -19,7 +19,7 @@ from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import DeviceError, HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import Cascade, CascadeOutput, Squares
-from hierpets.workers import not_live, run_in_order
+from hierpets.workers import run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
 
@@ -45,13 +45,13 @@ def run_batches(
     photos: Iterable[NamedPhoto],
     run: Callable[[Sequence[NamedPhoto]], R],
     engine: Engine,
-    batch_size: int | None = None,
-    live: Callable[[], bool] = not_live,
+    batch_size: int | None,
+    live: Callable[[], bool],
 ) -> Iterator[R]:
     """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
     ``run`` does all that a batch needs in one worker: a thread of its own for its end would take a core from a worker
-    for each batch. ``batch_size`` is the engine's where it is not given, or less where so few photos are there that not
+    for each batch. ``batch_size`` is the engine's where it is None, or less where so few photos are there that not
     every worker would get some. Where ``live`` says that the next photo is still to come, those that are there are a
     batch; so are they where ``photos`` raise.
     """
@@ -61,7 +61,7 @@ def run_batches(
         yield done.result()
 
 
-def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, closer: bool = True) -> BatchOutput:
+def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, closer: bool) -> BatchOutput:
     """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it.
 
     :raises PluginError: the backbone fails.

@@ -82,9 +82,9 @@ class BreedMixture(nn.Module):
         leaves: int,
         species: int,
         breed_classes: int,
-        combiner: Combiner = "conditional",
-        species_temperature: float = 1.0,
-        species_evidence: bool = False,
+        combiner: Combiner,
+        species_temperature: float,
+        species_evidence: bool,
     ):
         super().__init__()
         self.combiner, self.species_temperature = combiner, species_temperature

@@ -54,12 +54,7 @@ def equal_masses(taxonomy: Taxonomy) -> Masses:
 
 
 def head_prior_shift(
-    seen: Masses,
-    counts: Masses,
-    taxonomy: Taxonomy,
-    *,
-    target: Prior = "uniform",
-    combiner: Combiner = "conditional",
+    seen: Masses, counts: Masses, taxonomy: Taxonomy, *, target: Prior, combiner: Combiner
 ) -> PriorShift:
     """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
 

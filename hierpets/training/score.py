@@ -157,7 +157,7 @@ class Validation:
     device: str
     processes: DistributedContext
     shift: PriorShift
-    workers: int = 2
+    workers: int
 
     def __len__(self) -> int:
         return len(self.photos)

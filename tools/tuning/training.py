@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from hierpets.errors import ConfigError
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
-from hierpets.progress import Progress, no_progress
+from hierpets.progress import Progress
 from hierpets.training.finetuning.averaging import moving_average
 from hierpets.training.finetuning.batches import BatchPlan
 from hierpets.training.finetuning.learner import forward_dtype
@@ -40,7 +40,7 @@ def train_network(
     procedure: Procedure,
     preprocess: Preprocess,
     *,
-    progress: Progress = no_progress,
+    progress: Progress,
 ) -> HierarchicalNetwork:
     """Train ``network`` in place on the device of the photos; what comes back is the moving average of its weights.
 

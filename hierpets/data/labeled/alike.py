@@ -28,7 +28,7 @@ def find_lookalikes(taxonomy: Taxonomy) -> dict[Leaf, str]:
     }
 
 
-def find_almost(name: str, others: Iterable[str], species: str | None = None) -> str | None:
+def find_almost(name: str, others: Iterable[str], species: str | None) -> str | None:
     """The first of the others that ``name`` is likely meant to be; None for the name of something that is known: a
     Welsh Springer Spaniel is no slip of the pen for an English one.
     """

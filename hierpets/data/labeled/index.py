@@ -60,7 +60,7 @@ def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
         )
 
 
-def check_source(source: str, *, registry: Registry | str | os.PathLike[str] | None = None) -> None:
+def check_source(source: str, *, registry: Registry | str | os.PathLike[str] | None) -> None:
     """Check that :func:`read_index` has something to read, before what is to learn from it is loaded. What lies on
     another machine is asked for once, when it is read.
 

@@ -41,7 +41,7 @@ class LevelPredictions:
     truth: np.ndarray
     probabilities: np.ndarray
     candidates: np.ndarray
-    groups: np.ndarray | None = None
+    groups: np.ndarray | None
 
     @cached_property
     def guess(self) -> np.ndarray:

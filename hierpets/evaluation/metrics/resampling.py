@@ -131,7 +131,7 @@ def mean_difference(
     weights: np.ndarray | None = None,
     *,
     resamples: int,
-    groups: np.ndarray | None = None,
+    groups: np.ndarray | None,
 ) -> tuple[float, tuple[float, float]]:
     """The mean of ``differences`` [N] of the same photos, by ``weights`` [N], and :func:`interval_of_difference` of it;
     ``resamples`` and ``groups`` as in :func:`estimate`.
@@ -168,7 +168,7 @@ def wilson_interval_of(
     return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n) if n else None
 
 
-def effective_size(weights: np.ndarray, groups: np.ndarray | None = None) -> float:
+def effective_size(weights: np.ndarray, groups: np.ndarray | None) -> float:
     """The effective sample size of N photos: how many of different animals, all of one weight, would tell as much
     (Kish, "Survey Sampling", 1965). ``weights`` [N] are those of the photos, ``groups`` [N] numbers of their animals.
     """

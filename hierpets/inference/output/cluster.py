@@ -65,9 +65,7 @@ class ClusterTask:
         )
 
 
-def predict_on_cluster(
-    paths: Sequence[str], out: str, task: ClusterTask, *, address: str, resume: bool = False
-) -> RunTotals:
+def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, address: str, resume: bool) -> RunTotals:
     """Write a record for each photo of ``paths`` to a folder of Parquet files, in no order.
 
     ``paths`` are photos, folders, URIs, and what a reader knows. ``address`` is that of a running cluster,

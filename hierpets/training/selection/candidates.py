@@ -80,8 +80,8 @@ def iter_candidates(
     registry: Registry,
     device: str,
     progress: Progress,
-    first: Prepared | None = None,
-    judgements: Judgements | None = None,
+    first: Prepared | None,
+    judgements: Judgements | None,
 ) -> Iterator[Candidate | None]:
     """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at.
     None stands for one that cannot be, for want of photos. ``first`` is the first backbone, if it is prepared;

@@ -121,7 +121,7 @@ def tune(
             run=run,
             device=device,
             checkpoint=checkpoint,
-            temperatures=temperatures,
+            temperatures=temperatures or Temperatures(),
             guard=guard,
         )
 

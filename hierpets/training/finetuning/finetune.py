@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -94,9 +93,9 @@ def finetune(
     config: TrainConfig,
     run: Run,
     device: str,
-    checkpoint: Checkpoint | None = None,
-    temperatures: Temperatures | None = None,
-    guard: Guard = nullcontext,
+    checkpoint: Checkpoint | None,
+    temperatures: Temperatures,
+    guard: Guard,
 ) -> FinetuneResult:
     """Train a copy of ``network``, which is not changed and is returned if nothing clearly beats it.
 
@@ -106,8 +105,8 @@ def finetune(
     continues from there, and ends in the same weights as if it had not stopped. Processes joined by
     ``join_distributed`` share the work; each returns the same result, and only the main one writes checkpoints.
 
-    ``temperatures`` are those of the heads' out-of-fold logits, 1 where there were none. Heads fitted to few photos are
-    overconfident, and would learn from little but their mistakes: their logits are divided by the temperatures first.
+    ``temperatures`` are those of the heads' out-of-fold logits. Heads fitted to few photos are overconfident, and would
+    learn from little but their mistakes: their logits are divided by the temperatures first.
     While it trains, the heads have the prior of ``splits.weights``, as the photos that they see; what is judged, and
     returned, has that of the settings.
 
@@ -116,9 +115,7 @@ def finetune(
     :raises PluginError: the network fails; ``guard`` is that of its backbone.
     :raises ImageError: a photo that cannot be read.
     """
-    tuned, heads = deepcopy(network), network.get_heads()
-    if temperatures is not None:
-        heads = apply_temperatures(heads, temperatures, network.taxonomy)
+    tuned, heads = deepcopy(network), apply_temperatures(network.get_heads(), temperatures, network.taxonomy)
     shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
     tuned.set_heads(heads.shifted(*shift.undone))
     context = current_context()

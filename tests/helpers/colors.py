@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
+
+from helpers.demo_photos import draw_photos
 
 COLORS = {
     "cat/siamese": (230, 60, 40),
@@ -24,11 +25,4 @@ def paint(label: str, number: int) -> np.ndarray:
     return painted.clip(0, 255).astype(np.uint8)
 
 
-def paint_photos(folder: Path, counts: Mapping[str, int], *, first: int = 0) -> Path:
-    """As many photos of each label, such as ``{"dog/pug": 10, "rabbit/-": 5}``, in the layout of folders."""
-    for label, count in counts.items():
-        place = folder / label.removesuffix("/-")
-        place.mkdir(parents=True, exist_ok=True)
-        for number in range(first, first + count):
-            cv2.imwrite(str(place / f"{number}.png"), paint(label, number)[..., ::-1])
-    return folder
+paint_photos = partial(draw_photos, draw=paint)

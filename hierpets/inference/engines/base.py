@@ -1,4 +1,4 @@
-"""What runs a network: one small protocol, two engines."""
+"""What runs a network: one small protocol, and how its engine, device and precision are chosen."""
 
 from __future__ import annotations
 

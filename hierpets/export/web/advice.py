@@ -41,13 +41,13 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
 
     choose = partial(_choice, manifest=manifest, bound=recommender.bound)
     leaves = [choose(row, ask=partial(ask, level="breed")) for row in np.eye(len(tree.leaves))]
-    got = np.array([str(book.recommendations[choice.sure].product) for choice in leaves])  # [L]
+    got = np.array([[str(book.recommendations[at].product) for at in _places(choice)] for choice in leaves])  # [L, 3]
 
     def of_species(s: int) -> tuple[ProductChoice, ...]:
         """What suits an unsure breed, and whatever else is the best for some of them."""
         inside = tree.leaf_species == s
         own = choose(inside / inside.sum(), ask=partial(ask, level="species"))
-        groups = [inside & (got == product) for product in np.unique(got[inside])]
+        groups = [inside & (got == products).all(axis=1) for products in np.unique(got[inside], axis=0)]
         further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
         return tuple(dict.fromkeys([own, *further]))
 
@@ -136,6 +136,10 @@ def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[.
     bystanders = np.where(species_probabilities(joint, manifest.taxonomy) == 0, 0.5, 0.0)  # any other species
     beside = ask(joint, bystanders=bystanders)
     return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)), beside=beside)
+
+
+def _places(choice: ProductChoice) -> tuple[int, int, int]:
+    return choice.sure, choice.unsure, choice.beside
 
 
 def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:

@@ -388,6 +388,19 @@ def test_advice_tells_the_share_up_to_which_a_rule_vetoes_nothing(recommender):
     assert 0.19 < advice.tolerated[perfumed] <= 0.2
 
 
+@pytest.mark.parametrize("way", ["sure", "unsure", "beside"])
+def test_advice_of_a_species_holds_what_each_of_its_breeds_gets(recommender, way):
+    """Also where all of them get the same product, unless another animal may be there."""
+    fleas = Recommender(recommender.catalog, [*recommender.rules, always("fleas", Advice("flea_guard", "Fleas.", 2.0))])
+    advice = advise(fleas, manifest())
+
+    def products(choices):
+        return {advice.recommendations[getattr(choice, way)].product for choice in choices}
+
+    for choices, leaves in zip(advice.species, TREE.slices, strict=True):
+        assert products(advice.leaves[leaves]) <= products(choices)
+
+
 def _unlisted(record):
     """As the predictor hands it on: dogs alone were judged."""
     if record["species"]["label"] == "dog":

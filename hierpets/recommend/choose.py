@@ -22,13 +22,24 @@ from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["CONTRAINDICATIONS", "DEFAULT_BOUND", "MAX_BOUND", "OTHER_SPECIES", "Recommender", "Rule"]
+__all__ = [
+    "CONTRAINDICATIONS",
+    "DEFAULT_BOUND",
+    "EXPECTED_VALUE",
+    "MAX_BOUND",
+    "OTHER_SPECIES",
+    "Recommender",
+    "Rule",
+]
 
 DEFAULT_BOUND = 0.001
 """The probability of a contraindication above which a product is excluded."""
 
 MAX_BOUND = 0.01
 """A larger bound would not be a safeguard any more."""
+
+EXPECTED_VALUE = "expected_value"
+"""What speaks before the rules, in the place of one: of what a product is worth by itself."""
 
 OTHER_SPECIES, CONTRAINDICATIONS = "other_species", "contraindications"
 """What speaks after the rules, in the place of one: of products that are made for other species, and of harm."""
@@ -203,7 +214,7 @@ class Recommender:
             for p in tally.missed()
         ]
         if product is None:
-            sentences: tuple[str, ...] = (because or no_product(case),)
+            sentences: tuple[str, ...] = (because or no_product(top_species(case), self.catalog),)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = (
@@ -270,7 +281,7 @@ class _Tally:
     def steps(self) -> tuple[Step, ...]:
         """Every rule with its advice and the leader after it: what was heard, heard once more."""
         again = _Tally(self._offers)
-        steps = [Step("expected_value", tuple(_expected_values(self._offers)), again.leader())]
+        steps = [Step(EXPECTED_VALUE, tuple(_expected_values(self._offers)), again.leader())]
         for rule, advice in self._heard:
             again.hear(rule, advice)
             steps.append(Step(rule, advice, again.leader()))

@@ -74,10 +74,9 @@ def _caution(species: str, hazard: Hazard) -> str:
     return say("Keep it away from any {pet}: {why}.", pet=_species_name(species), why=str(hazard))
 
 
-def no_product(case: Case) -> str:
-    """Why there is no product when no rule says it."""
-    species = top_species(case)
-    if not any(species in offer.species for offer in case.offers.values()):
+def no_product(species: str, catalog: Catalog) -> str:
+    """Why there is no product for a pet of this species when no rule says it."""
+    if not any(species in product.suits.species for product in catalog.products.values()):
         return say("We have no shampoo that is made for {pet} yet.", pet=_one(_species_name(species)))
     return say("None of our shampoos is a safe and good choice for this {species}.", species=_species_name(species))
 

@@ -11,8 +11,9 @@ from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice, ScoresByLevel
 from hierpets.hierarchy.decision import Level
 from hierpets.hierarchy.probabilities import species_probabilities
-from hierpets.recommend.catalog import COAT_TYPES
-from hierpets.recommend.choose import CONTRAINDICATIONS, OTHER_SPECIES, Recommender
+from hierpets.recommend.catalog import COAT_TYPES, Catalog
+from hierpets.recommend.choose import CONTRAINDICATIONS, EXPECTED_VALUE, OTHER_SPECIES, Recommender
+from hierpets.recommend.sentences import no_product
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
@@ -44,12 +45,13 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     got = np.array([[str(book.recommendations[at].product) for at in _places(choice)] for choice in leaves])  # [L, 3]
 
     def of_species(s: int) -> tuple[ProductChoice, ...]:
-        """What suits an unsure breed, and whatever else is the best for some of them."""
+        """What suits an unsure breed, whatever else is the best for some of them, and nothing."""
         inside = tree.leaf_species == s
         own = choose(inside / inside.sum(), ask=partial(ask, level="species"))
         groups = [inside & (got == products).all(axis=1) for products in np.unique(got[inside], axis=0)]
         further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
-        return tuple(dict.fromkeys([own, *further]))
+        none = book.place(_no_product(tree.species[s], recommender.catalog))
+        return tuple(dict.fromkeys([own, *further, ProductChoice(sure=none, unsure=none, beside=none)]))
 
     vetoed, tolerated = _vetoes(recommender, tree)
     return PageAdvice(
@@ -79,6 +81,14 @@ class _Book:
         if recommendation not in self.recommendations:
             self.recommendations.append(recommendation)
         return self.recommendations.index(recommendation)
+
+
+def _no_product(species: str, catalog: Catalog) -> PageRecommendation:
+    """For a pet of a known species that every product would serve badly."""
+    why = (no_product(species, catalog),)
+    return PageRecommendation(
+        product=None, name=None, sentences=why, rule=EXPECTED_VALUE, price=None, ruled_out=(), harms=()
+    )
 
 
 def _pets(tree: Taxonomy) -> list[tuple[np.ndarray, float]]:

@@ -213,8 +213,8 @@ class ScoresByLevel(StrictModel):
 class PageAdvice(StrictModel):
     """Recommendations for every answer, and how well products suit each leaf and each species' other breeds.
 
-    ``leaves`` [L] have one each; ``species`` [S] several: what suits an unsure breed, and then every other product that
-    some of its leaves get. ``judged`` [S]: whether the probability that the breed is listed is known. ``suits``
+    ``leaves`` [L] have one each; ``species`` [S] several: what suits an unsure breed, every other product that some of
+    its leaves get, and nothing. ``judged`` [S]: whether the probability that the breed is listed is known. ``suits``
     [L + S][P] and ``coats`` [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`. ``scores``
     [L + S][P]: what rules and expected value come to for such a pet, by the level of the answer. ``vetoed`` [L + S][P]:
     whether a rule vetoes the product for it; ``tolerated`` [P]: the share of such pets up to which it does not.

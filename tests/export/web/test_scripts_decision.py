@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -386,6 +387,19 @@ def test_advice_tells_the_share_up_to_which_a_rule_vetoes_nothing(recommender):
     perfumed = products.index("smooth_shine")
     assert advice.vetoed[boxer][perfumed] and not advice.vetoed[boxer][products.index("gentle_everyday")]
     assert 0.19 < advice.tolerated[perfumed] <= 0.2
+
+
+@pytest.mark.browser
+def test_browser_says_of_a_known_dog_that_no_product_is_good_for_it(scripts, recommender):
+    """Not that nobody knows which animal it is."""
+    special = {name: one for name, one in recommender.catalog.products.items() if one.suits.coats or one.suits.skin}
+    own = Recommender(replace(recommender.catalog, products=special), recommender.rules)
+    fields = {"taxonomy": DOGS, "ood": None, "origins": ("trained",) * len(DOGS.leaves)}
+    known = manifest(policy=flat_policy(DOGS.species, 0.95), **fields)
+    networks = [outputs(4, tree=DOGS, sharpness=0.4)]
+    records = in_the_browser(scripts, describe(known, MODEL, ["a.onnx"], own, scripts=""), networks)
+    said = {one["recommendation"]["reason"] for one in records if not one["recommendation"]["product"]}
+    assert said == {"None of our shampoos is a safe and good choice for this dog."}
 
 
 @pytest.mark.parametrize("way", ["sure", "unsure", "beside"])

@@ -52,17 +52,16 @@ function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice}
 
 /**
  * What may be recommended; of equal ones the first: of a few breeds what is chosen for all of them, what is chosen for
- * their species and for others of its breeds, and nothing.
+ * their species and for others of its breeds, and nothing, which is the last of a species.
  * @returns {Recommendation[]}
  */
 function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }, isBeside) {
-  const nothing = recommendations[advice.unknown];
-  if (level === "unknown") return [nothing];
+  if (level === "unknown") return [recommendations[advice.unknown]];
   const safe = 1 - masses[species] > advice.bound ? "unsure" : isBeside ? "beside" : "sure";
   const ofBreeds = (level === "breed" ? [best] : breeds).map((leaf) => recommendations[advice.leaves[leaf][safe]]);
   const agreed = new Set(ofBreeds.map(({ product }) => product)).size === 1;
   const ofSpecies = advice.species[species].map((choice) => recommendations[choice[safe]]);
-  return [...(agreed ? [shared(ofBreeds)] : []), ...ofSpecies, nothing];
+  return [...(agreed ? [shared(ofBreeds)] : []), ...ofSpecies];
 }
 
 /** Of recommendations of one product, what fits all. @returns {Recommendation} */

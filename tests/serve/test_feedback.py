@@ -61,6 +61,13 @@ def test_feedback_with_a_misspelled_field_is_refused(client, tmp_path):
     assert not list((tmp_path / "feedback").iterdir())
 
 
+def test_feedback_with_two_labels_is_refused(client, tmp_path):
+    answer = send(client, species=["dog", "cat"])
+    assert answer.json()["detail"] == "form field 'species': expected one value, got several"
+    assert answer.json()["type"] == "/docs#invalid"
+    assert not list((tmp_path / "feedback").iterdir())
+
+
 @pytest.mark.parametrize(
     "label", ["..", "../x", "a/b", "a\\b", ".hidden", "", "a" * 61, "nul", "train", "x\0y", "-rf", "<b>"]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -63,7 +63,7 @@ class UploadReader:
     async def read(self, request: Request) -> AsyncIterator[Upload]:
         """The upload of a request: a multipart form, or the bare bytes of one photo. Its bytes count until the end.
 
-        :raises Problem: too large, too slow, too many photos, malformed, or of an unsupported type.
+        :raises Problem: too large, too slow, too many photos, malformed, of an unsupported type, or a field twice.
         """
         account = Account(self._budget)
         try:
@@ -118,7 +118,7 @@ class UploadReader:
         files = [value for _, value in items if isinstance(value, UploadFile)]
         photos = [NamedPhoto(_safe_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]
         await form.close()
-        return Upload(photos, {key: value for key, value in items if isinstance(value, str)})
+        return Upload(photos, _one_of_each((key, value) for key, value in items if isinstance(value, str)))
 
 
 class Body:
@@ -196,6 +196,16 @@ def _check_charset(content_type: str) -> None:
     if charset.lower() not in CHARSETS:
         message = f"the form cannot be parsed: expected charset UTF-8, got {charset[:40]!r}; leave it out for UTF-8"
         raise Problem("malformed", message, headers=CLOSE)
+
+
+def _one_of_each(items: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Fields by their names. :raises Problem: one is given twice, of which one value would be lost."""
+    fields: dict[str, str] = {}
+    for name, value in items:
+        if name in fields:
+            raise Problem("invalid", f"form field {name!r}: expected one value, got several")
+        fields[name] = value
+    return fields
 
 
 def _safe_name(filename: str | None, number: int) -> str:

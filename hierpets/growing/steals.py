@@ -10,7 +10,7 @@ from hierpets.evaluation.result import Evaluation
 from hierpets.growing.leave_one_out import LeaveOneOutPredictions
 from hierpets.growing.photos import NewPhotos
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.text import join_words
+from hierpets.text import counted, join_words
 
 __all__ = ["Steal", "find_confused", "find_taken"]
 
@@ -29,12 +29,12 @@ class Steal:
     of_old: bool
 
     def __str__(self) -> str:
-        shown = join_words(self.photos, most=3)
+        count, shown = len(self.photos), join_words(self.photos, most=3)
         if self.of_old:
-            return f"{self.new} takes {len(self.photos)} photos of {self.old} that were right before: {shown}"
-        return (
-            f"{self.new} is hard to tell from {self.old}: {len(self.photos)} of its own photos look like that: {shown}"
-        )
+            were = "was" if count == 1 else "were"
+            return f"{self.new} takes {counted(count, 'photo')} of {self.old} that {were} right before: {shown}"
+        look = "looks" if count == 1 else "look"
+        return f"{self.new} is hard to tell from {self.old}: {count} of its own photos {look} like that: {shown}"
 
 
 def find_confused(photos: NewPhotos, predictions: LeaveOneOutPredictions, new: Sequence[Leaf]) -> list[Steal]:

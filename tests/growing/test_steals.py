@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hierpets.growing.steals import find_confused, find_taken
+from hierpets.growing.steals import Steal, find_confused, find_taken
 from hierpets.taxonomy import Leaf, Taxonomy
 
 OLD = Taxonomy(tree={"dog": ("beagle", "pug")})
@@ -28,6 +28,12 @@ def test_a_new_breed_takes_what_was_right_before_and_is_not_any_more():
     (steal,) = find_taken(before, after, OLD, NEW)
     assert (steal.new, steal.old, steal.photos, steal.of_old) == (HUSKY, PUG, ("0.jpg", "1.jpg"), True)
     assert str(steal) == "dog/husky takes 2 photos of dog/pug that were right before: 0.jpg and 1.jpg"
+
+
+def test_a_steal_of_one_photo_is_told_as_one():
+    assert str(Steal(HUSKY, PUG, ("0.jpg",), True)) == "dog/husky takes 1 photo of dog/pug that was right before: 0.jpg"
+    told = "dog/husky is hard to tell from dog/pug: 1 of its own photos looks like that: 0.jpg"
+    assert str(Steal(HUSKY, PUG, ("0.jpg",), False)) == told
 
 
 def confused(labels, answers, new=(HUSKY, AKITA)):

@@ -149,6 +149,20 @@ def test_page_writes_numbers_and_prices_as_the_language_does(visit):
     assert re.search(r"\d,\d\d\s€", card.locator(".price").inner_text())
 
 
+def test_page_sets_a_space_before_the_colon_of_a_product_that_is_ruled_out_in_french(visit):
+    page = visit(locale="fr-FR", knows="connaît")
+
+    def rule_out(route):
+        answer = route.fetch()
+        (record,) = answer.json()
+        record["recommendation"]["ruled_out"] = [{"product": "a", "name": "Soin", "reason": "il contient du parfum."}]
+        route.fulfill(response=answer, json=[record])
+
+    page.route("**/v1/predict", rule_out)
+    card = show(page, upload("a.jpg", plain("siamese")))
+    assert card.locator(".ruled li").all_inner_texts() == ["Soin\u00a0: il contient du parfum."]
+
+
 def test_page_speaks_the_language_of_the_url(visit):
     page = visit(path="/?language=es", knows="conoce")
     assert page.locator("html").get_attribute("lang") == "es"

@@ -114,7 +114,8 @@ export function showShampoo(section, record) {
     ? t("Higher than the breed, because it suits most of the likely breeds.")
     : "";
   find(".ruled").hidden = !advice.ruled_out?.length;
-  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => line(`${one.name}: ${one.reason}`)));
+  const ruledOut = ({ name, reason }) => line(t("{product}: {why}", { product: name, why: reason }));
+  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map(ruledOut));
 }
 
 /** Of a list: texts and elements. */

@@ -20,6 +20,8 @@ __all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "lea
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
 
+LARGEST = 1 - 1e-9  # probability below one that a reason writes
+
 Level = Literal["breed", "species", "unknown"]
 MaxLevel = Literal["breed", "species"]
 Source = Literal["breed", "species", "breed_set", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
@@ -299,7 +301,10 @@ def _name(leaf: Leaf) -> str:
 
 
 def _distinct(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
-    """Both numbers, with as many digits as it takes to see that they differ, and are not one (nine at most)."""
+    """Both numbers, with as many digits as it takes to see that they differ, and are not one (nine at most, and below
+    one for whatever is).
+    """
+    value, bound = (min(one, LARGEST) if one < 1 else one for one in (value, bound))
     while True:
         shown = f"{value:.{digits}f}", f"{bound:.{digits}f}"
         hidden = value != bound and shown[0] == shown[1]

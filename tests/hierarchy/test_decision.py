@@ -304,6 +304,8 @@ def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
 def test_decide_shows_the_digits_that_differ():
     nearly_one = decide_one(np.array([0.0, 0.0, 0.6, 0.3999, 0.0001]), TAXONOMY, policy(0.9999)).reason
     assert "dog has probability 0.9999, not above the threshold 0.9999" in nearly_one
+    surely = decide_one(np.array([0.0, 0.0, 0.6, 0.4 - 1e-12, 1e-12]), TAXONOMY, policy(0.9)).reason
+    assert "dog has probability 0.999999999" in surely, "never 1.000000000"
     almost = decide_one(np.array([0.9996, 0.0004, 0.0, 0.0, 0.0]), TAXONOMY, policy(0.99964)).reason
     assert "probability 0.99960, not above the threshold 0.99964" in almost
 

@@ -26,6 +26,8 @@ from hierpets.validation.yaml_file import YamlFile
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
 ALIKE = 0.85  # of the letters of two names, above which one may be a misspelling of the other
+MADE_OF = frozenset(("acid", "bark", "extract", "flower", "leaf", "oil", "peel", "seed", "water"))
+"""Words of a name that say what was made of a plant, and not of which."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,11 @@ def _harms_of_alike(names: Sequence[str], others: Sequence[str], catalog: Catalo
 
 
 def _likeness(name: str, other: str) -> float:
-    """From 0 to 1, which is that of a name with further words: "permethrin 0.5%" is permethrin."""
-    if f" {plain(other)} " in f" {plain(name)} ":
+    """From 0 to 1, which is that of a name with further words, or other ones for what was made of the same plant:
+    "permethrin 0.5%" is permethrin, and "tea tree extract" is tea tree oil.
+    """
+    source = set(plain(other).split()) - MADE_OF
+    if source and source <= set(plain(name).split()):
         return 1.0
     return SequenceMatcher(None, letters(name), letters(other)).ratio()
 

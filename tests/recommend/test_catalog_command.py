@@ -103,10 +103,14 @@ def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
         ("d-limonen: {}", "d-limonen: looks like 'd_limonene', which can poison cats; use that name, or add 'cat'"),
         ("permethrin_0.5%: {}", "looks like 'permethrin', which is poisonous to cats"),
         ("water: {aliases: [permetrin]}", "water: looks like 'permethrin', which is poisonous to cats"),
+        ("tea_tree: {}", "looks like 'tea_tree_oil', which is poisonous to cats"),
+        ("eucalyptus_leaf_extract: {}", "looks like 'eucalyptus_oil', which can poison cats when licked off"),
+        ("white_willow: {}", "looks like 'willow_bark', which cats break down too slowly"),
         ("permetrin: {not_for: {cat: poisons cats}}", None),
         ("tartaric_acid: {}", None),
         ("green_tea_extract: {}", None),
         ("olive_oil: {}", None),
+        ("chamomile_extract: {}", None),
     ],
 )
 def test_catalog_check_warns_of_a_harmless_ingredient_that_looks_like_a_harmful_one(

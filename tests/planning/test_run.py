@@ -259,10 +259,11 @@ def test_compare_random_is_a_question_of_weights_alone(config):
     assert again == found  # random weights are drawn from the seed
 
 
-def test_compare_random_takes_the_features_that_training_left_in_the_cache(config):
+def test_compare_random_takes_the_features_that_training_left_in_the_cache(config, tmp_path, monkeypatch):
     from hierpets.data.labeled.index import read_index
     from hierpets.training.features.prepared import prepare_backbone
 
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path))
     registry, photos = load_registry(config.registry), read_index("demo")
     prepared = prepare_backbone(config.backbone_choice, config, registry=registry, device="cpu")
     prepared.extractor.features(photos.paths)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from operator import add
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from hierpets.taxonomy import Leaf, Taxonomy, class_order
 
@@ -168,7 +168,7 @@ class ClassStatistics:
         shrunk.flat[:: len(shrunk) + 1] += shrinkage * mean_variance
         # OpenBLAS's threads wait for each other at every block: two on idle cores took twice as long as one, and twenty
         # times as long where other processes ran. One thread gives the same bits on any machine, too.
-        with threadpool_limits(1, "blas"):
+        with _libraries().limit(limits=1, user_api="blas"):
             return cholesky(shrunk, lower=True, overwrite_a=True)
 
     @cached_property
@@ -215,6 +215,12 @@ class _Rows(NamedTuple):
     weights: np.ndarray
     sums: np.ndarray
     profiles: np.ndarray
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those that compute: it takes milliseconds to find them among all that are loaded."""
+    return ThreadpoolController()
 
 
 def _joined(labels: Sequence[Leaf], rows: _Rows, scatter: np.ndarray) -> ClassStatistics:

@@ -12,6 +12,7 @@ __all__ = [
     "COMBINERS",
     "Combiner",
     "Prior",
+    "any_breed",
     "joint_probabilities",
     "log_joint_probabilities",
     "most_probable_species",
@@ -53,6 +54,13 @@ def joint_probabilities(
 ) -> np.ndarray:
     """Joint probability of every leaf, float64 [N, L]; each row sums to one. See :func:`log_joint_probabilities`."""
     return np.exp(log_joint_probabilities(species_logits, leaf_logits, taxonomy, combiner=combiner))
+
+
+def any_breed(taxonomy: Taxonomy) -> np.ndarray:
+    """For each species the distribution of a pet of which nothing else is known, float64 [S, L]: its leaves alike."""
+    of_species = np.arange(len(taxonomy.species))[:, None] == taxonomy.leaf_species
+    rows: np.ndarray = of_species / of_species.sum(axis=1, keepdims=True)
+    return rows
 
 
 def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:

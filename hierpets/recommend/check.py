@@ -11,6 +11,7 @@ import numpy as np
 
 from hierpets.errors import PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level
+from hierpets.hierarchy.probabilities import any_breed
 from hierpets.messages.breeds import plain
 from hierpets.messages.catalogue import spoken
 from hierpets.recommend.catalog import Catalog, Product
@@ -61,9 +62,7 @@ def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Itera
     """Every breed for sure, every species with its breed unsure, and a pet of which nothing is known."""
     recommender = Recommender(catalog, rules)
     cases: list[tuple[np.ndarray, Level]] = [(row, "breed") for row in np.eye(len(taxonomy.leaves))]
-    for index in range(len(taxonomy.species)):
-        inside = taxonomy.leaf_species == index
-        cases.append((inside / inside.sum(), "species"))
+    cases += [(row, "species") for row in any_breed(taxonomy)]
     cases.append((np.full(len(taxonomy.leaves), 1 / len(taxonomy.leaves)), "unknown"))
     return (recommender.recommend(joint, taxonomy, level) for joint, level in cases)
 

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice, ScoresByLevel
 from hierpets.hierarchy.decision import Level
-from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.hierarchy.probabilities import any_breed, species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES, Catalog
 from hierpets.recommend.choose import CONTRAINDICATIONS, EXPECTED_VALUE, OTHER_SPECIES, Recommender
 from hierpets.recommend.sentences import no_product
@@ -44,10 +44,10 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     leaves = [choose(row, ask=partial(ask, level="breed")) for row in np.eye(len(tree.leaves))]
     got = np.array([[str(book.recommendations[at].product) for at in _places(choice)] for choice in leaves])  # [L, 3]
 
-    def of_species(s: int) -> tuple[ProductChoice, ...]:
+    def of_species(s: int, unsure: np.ndarray) -> tuple[ProductChoice, ...]:
         """What suits an unsure breed, whatever else is the best for some of them, and nothing."""
         inside = tree.leaf_species == s
-        own = choose(inside / inside.sum(), ask=partial(ask, level="species"))
+        own = choose(unsure, ask=partial(ask, level="species"))
         groups = [inside & (got == products).all(axis=1) for products in np.unique(got[inside], axis=0)]
         further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
         none = book.place(_no_product(tree.species[s], recommender.catalog))
@@ -57,7 +57,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     return PageAdvice(
         bound=recommender.bound,
         leaves=tuple(leaves),
-        species=tuple(map(of_species, range(len(tree.species)))),
+        species=tuple(of_species(s, row) for s, row in enumerate(any_breed(tree))),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
         recommendations=tuple(book.recommendations),
         judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
@@ -95,9 +95,7 @@ def _pets(tree: Taxonomy) -> list[tuple[np.ndarray, float]]:
     """The distribution [L] of a pet of each leaf and of an unlisted breed of each species, and whether it is unlisted:
     the rows of the tables.
     """
-    leaves = np.eye(len(tree.leaves))
-    species = (np.flatnonzero(tree.leaf_species == s) for s in range(len(tree.species)))
-    return [(row, 0.0) for row in leaves] + [(leaves[rows].mean(axis=0), 1.0) for rows in species]
+    return [(row, 0.0) for row in np.eye(len(tree.leaves))] + [(row, 1.0) for row in any_breed(tree)]
 
 
 def _scores(recommender: Recommender, tree: Taxonomy, level: Level) -> np.ndarray:

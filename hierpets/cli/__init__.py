@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from hierpets.cli.exits import INTERRUPTED
+from hierpets.cli.log import print_log_safely
 from hierpets.cli.usage import advised
 from hierpets.errors import HierpetsError, did_you_mean, reason_of
 from hierpets.libraries import needed_for
@@ -95,6 +96,7 @@ def main(args: list[str] | None = None) -> None:
     in_charge = threading.current_thread() is threading.main_thread()  # of signals
     if in_charge and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _Interrupt())
+    print_log_safely()
     try:
         sys.exit(_run(argv))
     except (HierpetsError, OSError) as error:

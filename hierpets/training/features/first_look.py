@@ -73,7 +73,9 @@ def look_at_photos(
         if config.strict:
             raise DataError("\n".join([*lines, f"{count}; remove them, or train without --strict to skip them"]))
         if context.is_main:
-            _log.warning("%s and are skipped:\n  %s", count, "\n  ".join(lines))
+            _log.warning("%s and are skipped:", count)
+            for line in lines:
+                _log.warning("  %s", line)
     if lines or found.individuals:
         kept = splits.source.where(lambda record: record.path not in found.unreadable)
         splits = split_source(kept.of_individuals(found.individuals), config, registry)
@@ -112,7 +114,7 @@ def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadabl
         one, other = found[0]
         _log.warning(
             "%s and %s are identical files, labeled %s and %s%s; remove the wrong one (hierpets audit finds all)",
-            *(escaped(one.path), escaped(other.path), one.label, other.label),
+            *(one.path, other.path, one.label, other.label),
             f", the first of {len(found)} such photos" if len(found) > 1 else "",
         )
 
@@ -146,5 +148,5 @@ def _warn_of_individuals(splits: Splits) -> None:
             "%s on both sides of the split that the data gives, such as that of %s: what is measured on the validation "
             "photos is too good",
             counted(len(torn), "animal"),
-            next(escaped(record.path) for record in splits.val.records if record.of_individual in torn),
+            next(record.path for record in splits.val.records if record.of_individual in torn),
         )

@@ -1,4 +1,4 @@
-"""The nested answers between a breed and its species: the most probable breeds together."""
+"""Nested sets of the most probable breeds: the answers between a single breed and the species."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ __all__ = ["BreedSets", "breed_sets"]
 
 
 class BreedSets(NamedTuple):
-    """The K most probable leaves of a species for each of N photos, ``leaves`` int64 [N, K], and the probability that
-    one of the first k is right, ``probabilities`` float64 [N, K].
+    """Nested sets of breeds for each of N photos: ``leaves`` int64 [N, K] are the K most probable leaves of a species,
+    best first, ``probabilities`` float64 [N, K] their cumulative sums: that one of the first k is right.
 
-    A set is smaller than its species: -1 and 0 where there are too few breeds.
+    A set never holds all breeds of its species; leaves beyond that are -1, with probability 0.
     """
 
     leaves: np.ndarray
     probabilities: np.ndarray
 
     def hold(self, leaf: np.ndarray) -> np.ndarray:
-        """bool [N, K]: whether the first k leaves hold the label ``leaf`` int [N]."""
+        """Whether the first k leaves include the label ``leaf`` int [N], bool [N, K]."""
         return np.logical_or.accumulate(self.leaves == leaf[:, None], axis=1)
 
 
 def breed_sets(named: np.ndarray, species: np.ndarray, taxonomy: Taxonomy, largest: int) -> BreedSets:
-    """The sets of up to ``largest`` breeds of the ``species`` int [N] of each photo; ``named`` float [N, L] are the
-    probabilities of leaves, those of breeds multiplied by the probability that they are listed.
+    """The nested sets of up to ``largest`` breeds of the ``species`` int [N] of each photo.
+
+    ``named`` float [N, L] are the probabilities of the leaves, with unlisted breeds considered.
     """
     leaves = np.full((len(named), largest), -1, np.int64)
     probabilities = np.zeros((len(named), largest))

@@ -1,4 +1,4 @@
-"""One temperature per head, so that a stated probability is an observed frequency (Guo et al., ICML 2017)."""
+"""Temperature scaling: one temperature per head, so that probabilities are calibrated (Guo et al., ICML 2017)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Temperatures(StrictModel):
         return joint_probabilities(*self.apply(species_logits, leaf_logits, taxonomy), taxonomy, combiner=combiner)
 
     def divisors(self, taxonomy: Taxonomy) -> np.ndarray:
-        """float64 [S]: what the breed logits of each species are divided by."""
+        """The temperature of the breed logits of each species, float64 [S]."""
         return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
@@ -47,15 +47,15 @@ def fit_temperature(
     logits: np.ndarray, labels: np.ndarray, expected: float = 1.0, weights: np.ndarray | None = None
 ) -> float:
     """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; the ``expected``
-    one if none helps. ``weights`` [N]: as how many photos each counts; one without.
+    one if none is better. ``weights`` [N] are how many photos each row counts as, by default one.
 
-    The likelihood is unimodal in the temperature, so a bounded search over its logarithm finds it. Where
-    every photo is right it would grow for ever as the temperature falls: a normal prior on the logarithm, of variance 1
-    about the expected one, keeps that in bounds, and counts as little as one photo among many.
+    The likelihood is unimodal in the temperature, so a bounded search over its logarithm finds the optimum. If every
+    photo is right, the likelihood would grow without limit as the temperature falls: a normal prior on the logarithm,
+    centered at the expected one with variance 1, bounds it, and weighs no more than one photo among many.
     """
     if len(labels) == 0 or logits.shape[1] < 2:
         return expected
-    from scipy.optimize import minimize_scalar  # which prediction does without
+    from scipy.optimize import minimize_scalar  # not imported by prediction
 
     rows, center = np.arange(len(labels)), float(np.log(expected))
 
@@ -76,9 +76,9 @@ def fit_temperatures(
     leaf: np.ndarray,
     taxonomy: Taxonomy,
 ) -> Temperatures:
-    """Fit every head on photos that the heads did not see.
+    """Fit the temperature of every head on photos that the heads were not trained on.
 
-    ``species_logits`` [N, S], ``leaf_logits`` [N, L], ``species`` int [N], ``leaf`` int [N] (-1: unknown, left out).
+    ``species_logits`` [N, S], ``leaf_logits`` [N, L], ``species`` int [N], ``leaf`` int [N] (-1: unknown, ignored).
     """
     breeds = {}
     for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):

@@ -1,4 +1,4 @@
-"""How sure is sure enough: thresholds that keep the error rate below alpha."""
+"""Conformal thresholds, which keep the error rate at or below alpha."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ __all__ = [
 
 
 def nonconformity_scores(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """For each photo the probability that an answer must exceed so that what is returned is right, float [N].
+    """The lowest threshold at which the prediction for each photo is right, float [N].
 
-    ``probabilities`` [N, K] are those of K nested answers from the finest to the coarsest, which do not decrease along
-    a row, and ``right`` bool [N, K] says which of them hold the label. The prediction is the first that exceeds the
-    threshold. A prediction that is right needs nothing (0); otherwise the coarsest that is wrong must be passed over.
-    The score grows as the prediction gets worse, and raising the threshold never turns a right prediction wrong:
-    "unknown", the root, is an ancestor of every label.
+    ``probabilities`` [N, K] are those of K nested answers from the finest to the coarsest, not decreasing along a row;
+    ``right`` bool [N, K] says which of them include the label. The prediction is the first answer whose probability
+    exceeds the threshold, so the score is the probability of the coarsest wrong answer, or 0 if none is wrong. Raising
+    the threshold never turns a right prediction wrong: "unknown", the root, is an ancestor of every label.
     """
     return np.where(right, 0.0, probabilities).max(axis=1)
 
 
 class ScoreGroup(NamedTuple):
-    """Ascending nonconformity scores of photos of one kind, and the ``share`` of new photos that are exchangeable with
-    them. ``promised``: at most alpha of this kind alone may be answered wrongly.
+    """Nonconformity scores of photos of one kind, ascending, and the ``share`` of new photos that are exchangeable with
+    them. ``promised``: the error rate on this kind alone must not exceed alpha either.
     """
 
     scores: np.ndarray
@@ -41,14 +40,14 @@ class ScoreGroup(NamedTuple):
     promised: bool
 
     def wrong(self, threshold: float) -> float:
-        """A bound of the share of photos that are answered wrongly at a threshold."""
+        """Upper bound of the share of photos that are answered wrongly at a threshold."""
         below = int(np.searchsorted(self.scores, threshold, side="right"))
         return (len(self.scores) - below + 1) / (len(self.scores) + 1)
 
 
 def shared_threshold(groups: Sequence[ScoreGroup], alpha: float) -> float:
-    """The least threshold at which at most ``alpha`` of new photos are answered wrongly: of each kind that is promised,
-    and of all together, by their shares. 1 where no score is enough.
+    """The lowest threshold at which at most ``alpha`` of new photos are answered wrongly, both of each promised kind
+    and of all kinds together, weighted by their shares; 1 if no score is high enough.
 
     The share of wrong answers of a kind is bounded as in conformal risk control (Angelopoulos et al., ICLR 2024); for
     one kind alone the threshold is that of :func:`conformal_threshold`.
@@ -57,15 +56,15 @@ def shared_threshold(groups: Sequence[ScoreGroup], alpha: float) -> float:
 
     def holds(threshold: float) -> bool:
         rates = [group.wrong(threshold) for group in groups]
-        # Counts over counts: what equals alpha but for a rounding error holds.
+        # Rates that equal alpha up to a rounding error are allowed.
         allowed = alpha + 1e-12
         promised = all(rate <= allowed for group, rate in zip(groups, rates, strict=True) if group.promised)
         mixed = sum(group.share * rate for group, rate in zip(groups, rates, strict=True))
         return promised and mixed <= allowed * total
 
-    # Wrong answers do not increase with the threshold, so that each list can be bisected.
-    places = ((group.scores, bisect_left(group.scores, True, key=holds)) for group in groups)
-    return min((float(own[at]) for own, at in places if at < len(own)), default=1.0)
+    # The error rates do not increase with the threshold, so each ascending list can be bisected.
+    first = ((group.scores, bisect_left(group.scores, True, key=holds)) for group in groups)
+    return min((float(scores[i]) for scores, i in first if i < len(scores)), default=1.0)
 
 
 def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> float:
@@ -80,11 +79,11 @@ def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> f
 
 def fewest_scores(alpha: float) -> int:
     """The smallest number of calibration scores that gives a threshold below 1 at ``alpha``: 19 at 0.05."""
-    return math.ceil(round(1 / max(alpha, 1e-12), 9)) - 1  # of the least alphas the inverse is infinite
+    return math.ceil(round(1 / max(alpha, 1e-12), 9)) - 1  # the inverse of the smallest floats is infinite
 
 
 def least_alpha(scores: int, share: float = 1.0) -> float:
-    """The smallest alpha, in thousandths, of which a ``share`` gives a threshold below 1 with so many scores: 0.05 with
-    19 and all of it.
+    """The smallest alpha, rounded up to thousandths, at which ``share * alpha`` allows a threshold below 1 with this
+    number of ``scores``: 0.05 with 19 scores and a share of 1.
     """
     return math.ceil(1000 / ((scores + 1) * share)) / 1000

@@ -1,4 +1,4 @@
-"""From the joint distribution of photos to predictions that back off from breed to species to unknown, and say why."""
+"""Decide predictions from joint probabilities: back off from breed to species to "unknown", and give the reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "lea
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
 
-LARGEST = 1 - 1e-9  # probability below one that a reason writes
+LARGEST_BELOW_ONE = 1 - 1e-9  # as a reason shows it, with nine digits
 
 Level = Literal["breed", "species", "unknown"]
 MaxLevel = Literal["breed", "species"]
@@ -29,12 +29,12 @@ Source = Literal["breed", "species", "breed_set", "rolled_up_to_species", "unkno
 
 @dataclass(frozen=True)
 class Decision:
-    """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever its level.
+    """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever the level.
 
-    ``breeds`` is the set of breeds that the answer leaves open: where no single one is sure enough, but a few of them
-    together are. ``listed`` is the probability that its breed is one of those listed; those of breeds, in ``top`` too,
-    are multiplied by it: what is missing to the species' probability belongs to other breeds. ``max_level`` is what
-    was asked for.
+    ``breeds`` are the breeds that the answer leaves open, where no single breed is probable enough but a few together
+    are. ``listed`` is the probability that the photo's breed is a listed one. All breed probabilities, those in ``top``
+    too, are multiplied by it; the rest of the species' probability belongs to unlisted breeds. ``max_level`` is the
+    finest level that was requested.
     """
 
     level: Level
@@ -58,17 +58,20 @@ class Decision:
 
 
 def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """The probability of every leaf [N, L], other breeds than those listed considered: ``joint`` [N, L] is that among
-    the leaves alone, ``listed`` [N, S] the probability that a breed of each species is one of them.
+    """Probability of every leaf when the breed may also be an unlisted one, float [N, L].
+
+    ``joint`` [N, L] are the probabilities among the leaves alone. Those of breeds are multiplied by ``listed`` [N, S],
+    the probability for each species that the breed is a listed one.
     """
     return np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
 
 
 def least_pet_scores(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
-    """The least pet score of each photo that is a pet, float [N], by the probabilities ``named`` [N, L]: minus infinity
-    without such scores, and lower where a breed is sure, which is at least as probable as :data:`SURE_BREED`.
+    """Lowest pet score at which each of N photos still counts as a pet, float [N].
 
-    That says something where it was learned what other breeds of its species look like, ``others`` bool [S].
+    It is the threshold of the policy, or minus infinity if the policy has none. It is lower by :data:`PET_SCORE_BAND`
+    where the best leaf is a breed with a probability of at least :data:`SURE_BREED` in ``named`` [N, L]. That
+    probability counts only for species whose unlisted breeds the model has learned to recognize, ``others`` bool [S].
     """
     best = named.argmax(axis=1)
     sure = taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= SURE_BREED)
@@ -89,19 +92,21 @@ def decide(
     thresholds: Mapping[str, Thresholds] | None = None,
     top_k: int = 3,
 ) -> list[Decision]:
-    """Decide each of N photos by their rows of ``joint`` [N, L].
+    """Decide the answer for each of N photos: a breed, a few breeds, the species, or "unknown".
 
-    ``scores`` [N, 1 + S]: the pet score, lower for a photo less like a pet of a known species, and for each species the
-    probability that, if the photo shows it, its breed is one of those listed.
-    ``max_set``: the most breeds that the answer may leave open. ``unrestricted`` [N, L]: what ``joint`` was before the
-    caller said which species and breeds it may be, so that it is a pet; ``closed`` bool [S]: the species of which the
-    caller says which breeds it may be.
-    ``thresholds``: those of each species, at one alpha and ``max_set``; default: at the alpha of the policy.
+    The thresholds are those of the most probable species, by the sum of its leaves. A photo whose pet score is below
+    :func:`least_pet_scores` is unknown. Otherwise the answer is the first of these whose probability exceeds its
+    threshold: the most probable breed, the two most probable breeds of the species together, the three most probable
+    ones, the species; else "unknown". Breed probabilities are multiplied by the probability that the breed is listed.
 
-    The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
-    unknown; one whose breed is sure (:func:`least_pet_scores`) may look less like a pet. Else the answer is the first
-    that is probable enough of: the most probable breed, the two most probable ones of its species, three of them, the
-    species, "unknown". Each is less probable for doubt whether the breed is listed.
+    :param joint: float [N, L], joint probabilities of the leaves.
+    :param scores: float [N, 1 + S], the pet score (lower for a photo less like a pet of a known species) and, for each
+        species, the probability that the breed is a listed one, given that species. None: nothing is refused.
+    :param max_set: the most breeds that an answer may leave open.
+    :param unrestricted: float [N, L], ``joint`` before the caller restricted the classes; None without a restriction.
+        Under a restriction every photo counts as one of a pet.
+    :param closed: bool [S], the species whose possible breeds the caller named: their breed counts as listed.
+    :param thresholds: the thresholds of each species at one alpha and ``max_set``; default: at the policy's alpha.
     """
     restricted = unrestricted is not None
     listed = (np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]).astype(np.float64)
@@ -116,94 +121,97 @@ def decide(
     sets = breed_sets(named, winner, taxonomy, max_set)
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, max_set=max_set) for name in taxonomy.species}
-    # What the caller says makes no breed surer.
+    # By the unrestricted probabilities: a restriction does not make a breed surer.
     least = least_pet_scores(policy, seen, taxonomy, policy.knows_others(taxonomy.species)).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]
         top = tuple((taxonomy.leaves[k], _at_most_one(named[i, k])) for k in order[i].tolist())
         alpha = thresholds[name].alpha
-        grown = policy.leaf_probability(top[0][0], alpha)
-        view = _View(
+        leaf_threshold = policy.leaf_probability(top[0][0], alpha)
+        evidence = _Evidence(
             winner=top[0],
             runner_up=top[1] if len(top) > 1 else None,
             sets=tuple(_sets(sets.leaves[i].tolist(), sets.probabilities[i].tolist(), taxonomy)),
             species=name,
-            mass=_at_most_one(by_species[i, s]),
-            pet=None if scores is None or restricted else float(scores[i, 0]),
+            species_probability=_at_most_one(by_species[i, s]),
+            pet_score=None if scores is None or restricted else float(scores[i, 0]),
             listed=float(listed[i, s]),
             thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
-            grown=grown,
-            few=grown >= 1 and policy.has_few(top[0][0], alpha),
+            leaf_threshold=leaf_threshold,
+            has_few=leaf_threshold >= 1 and policy.has_few(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
             max_level=max_level,
             restricted=restricted,
         )
-        decisions.append(_decision(view, top[:top_k], int(best[i]), named[i], taxonomy))
+        decisions.append(_decision(evidence, top[:top_k], int(best[i]), named[i], taxonomy))
     return decisions
 
 
 def _sets(
     leaves: Sequence[int], probabilities: Sequence[float], taxonomy: Taxonomy
 ) -> Iterator[tuple[tuple[Leaf, ...], float]]:
-    """The sets of two breeds and more of one photo."""
+    """The sets of two or more breeds of one photo, each with its probability."""
     for size in range(2, len(leaves) + 1):
         if leaves[size - 1] >= 0:
             yield tuple(taxonomy.leaves[k] for k in leaves[:size]), _at_most_one(probabilities[size - 1])
 
 
 def _decision(
-    view: _View, top: tuple[tuple[Leaf, float], ...], best: int, named: np.ndarray, taxonomy: Taxonomy
+    evidence: _Evidence, top: tuple[tuple[Leaf, float], ...], best: int, named: np.ndarray, taxonomy: Taxonomy
 ) -> Decision:
-    """``best`` is the most probable leaf of the species, ``named`` [L] the probabilities of all."""
-    answer = _back_off(view)
+    """``best`` is the most probable leaf of the species, ``named`` [L] are the probabilities of all leaves."""
+    answer = _back_off(evidence)
+    thresholds = evidence.thresholds
     breed = taxonomy.leaves[best].breed
     return Decision(
         level=answer.level,
         source=answer.source,
-        species=view.species,
-        species_probability=view.mass,
+        species=evidence.species,
+        species_probability=evidence.species_probability,
         breed=breed,
         breed_probability=_at_most_one(named[best]) if breed is not None else None,
         breeds=tuple((leaf, _at_most_one(named[taxonomy.leaf_index(*leaf)])) for leaf in answer.breeds),
         top=top,
-        thresholds=view.thresholds._replace(probability=view.bound) if answer.level == "breed" else view.thresholds,
-        listed=view.listed,
+        thresholds=thresholds._replace(probability=evidence.bound) if answer.level == "breed" else thresholds,
+        listed=evidence.listed,
         reason=answer.reason,
-        max_level=view.max_level,
+        max_level=evidence.max_level,
     )
 
 
 def _at_most_one(probability: float) -> float:
-    """Sums of floats pass one by a rounding error."""
+    """Clip a sum of floats, which may exceed 1 by a rounding error."""
     return min(1.0, float(probability))
 
 
 @dataclass(frozen=True)
-class _View:
-    """What backing off looks at: leaves with their probabilities, and ``sets`` of two breeds and more.
+class _Evidence:
+    """All that the answer for one photo depends on.
 
-    ``grown`` is the winner's own threshold, 1 where it is never named; ``few``: for it has too few photos.
+    ``winner`` and ``runner_up`` are the most probable leaves; ``sets`` are sets of two or more breeds of the most
+    probable ``species``. ``leaf_threshold`` is the winner's own threshold if it was grown, else 0; it is 1 if the
+    winner is never named, and ``has_few`` says whether that is for lack of photos.
     """
 
     winner: tuple[Leaf, float]
     runner_up: tuple[Leaf, float] | None
     sets: tuple[tuple[tuple[Leaf, ...], float], ...]
     species: str
-    mass: float
-    pet: float | None
+    species_probability: float
+    pet_score: float | None
     listed: float
     thresholds: Thresholds
-    grown: float
-    few: bool
+    leaf_threshold: float
+    has_few: bool
     has_breeds: bool
     max_level: MaxLevel
     restricted: bool
 
     @property
     def bound(self) -> float:
-        """What the winner's probability must exceed to be named: a leaf that was grown has another threshold, too."""
-        return max(self.thresholds.probability, self.grown)
+        """The threshold of the winner: the higher one of its species' and its own."""
+        return max(self.thresholds.probability, self.leaf_threshold)
 
 
 class _Answer(NamedTuple):
@@ -213,54 +221,54 @@ class _Answer(NamedTuple):
     breeds: tuple[Leaf, ...] = ()
 
 
-def _back_off(view: _View) -> _Answer:
-    """The first node, from breed upwards, without an objection."""
-    t = view.thresholds
-    if view.pet is not None and t.pet is not None and view.pet < t.pet:
-        score, least = _distinct(view.pet, t.pet, digits=2)
+def _back_off(evidence: _Evidence) -> _Answer:
+    """The finest answer that is probable enough."""
+    t = evidence.thresholds
+    if evidence.pet_score is not None and t.pet is not None and evidence.pet_score < t.pet:
+        score, least = _distinct(evidence.pet_score, t.pet, digits=2)
         why = say(
             "it looks like no pet of a known species: pet score {score}, threshold {least}", score=score, least=least
         )
         return _Answer("unknown", "not_a_known_pet", why)
-    objection = _objection(view) if view.has_breeds else None
-    if view.has_breeds and objection is None:
-        why = _above(_name(view.winner[0]), view.winner[1], view.bound) + _runner_up(view)
-        return _Answer("breed", "restricted" if view.restricted else "breed", why)
-    mass, bound = _distinct(view.mass, t.probability)
-    whole = say("{name} has probability {p}", name=_name(Leaf(view.species, None)), p=mass)
-    if view.mass <= t.probability:
-        return _Answer("unknown", "unknown", f"{whole}, {_not_above(bound, t)}")
-    return _set_answer(view, objection) or _species_answer(view, objection, whole)
+    objection = _objection(evidence) if evidence.has_breeds else None
+    if evidence.has_breeds and objection is None:
+        why = _above(_name(evidence.winner[0]), evidence.winner[1], evidence.bound) + _runner_up(evidence)
+        return _Answer("breed", "restricted" if evidence.restricted else "breed", why)
+    shown, bound = _distinct(evidence.species_probability, t.probability)
+    species_text = say("{name} has probability {p}", name=_name(Leaf(evidence.species, None)), p=shown)
+    if evidence.species_probability <= t.probability:
+        return _Answer("unknown", "unknown", f"{species_text}, {_not_above(bound, t)}")
+    return _set_answer(evidence, objection) or _species_answer(evidence, objection, species_text)
 
 
-def _set_answer(view: _View, objection: str | None) -> _Answer | None:
-    """The smallest set of breeds that is probable enough, if any is."""
-    if view.max_level == "species" or view.grown >= 1:
+def _set_answer(evidence: _Evidence, objection: str | None) -> _Answer | None:
+    """The answer with the smallest set of breeds that is probable enough; None if none is."""
+    if evidence.max_level == "species" or evidence.leaf_threshold >= 1:
         return None
-    for breeds, probability in view.sets:
-        if probability > view.thresholds.breed_set:
+    for breeds, probability in evidence.sets:
+        if probability > evidence.thresholds.breed_set:
             together = say(" or ").join(map(_name, breeds))
-            why = f"{objection}; {_above(together, probability, view.thresholds.breed_set)}"
+            why = f"{objection}; {_above(together, probability, evidence.thresholds.breed_set)}"
             return _Answer("species", "breed_set", why, breeds)
     return None
 
 
-def _species_answer(view: _View, objection: str | None, whole: str) -> _Answer:
-    if not view.has_breeds:
-        why = say("{whole} and no breeds to tell apart", whole=whole)
-        return _Answer("species", "restricted" if view.restricted else "species", why)
-    source: Source = "restricted" if view.restricted else "rolled_up_to_species"
-    return _Answer("species", source, f"{objection}; {whole}")
+def _species_answer(evidence: _Evidence, objection: str | None, species_text: str) -> _Answer:
+    if not evidence.has_breeds:
+        why = say("{whole} and no breeds to tell apart", whole=species_text)
+        return _Answer("species", "restricted" if evidence.restricted else "species", why)
+    source: Source = "restricted" if evidence.restricted else "rolled_up_to_species"
+    return _Answer("species", source, f"{objection}; {species_text}")
 
 
-def _objection(view: _View) -> str | None:
-    """Why the breed is not named, or None."""
-    t, (leaf, probability) = view.thresholds, view.winner
-    if view.max_level == "species":
+def _objection(evidence: _Evidence) -> str | None:
+    """Why no single breed is named; None if one is."""
+    t, (leaf, probability) = evidence.thresholds, evidence.winner
+    if evidence.max_level == "species":
         return say("max_level is species")
-    if view.grown >= 1:
+    if evidence.leaf_threshold >= 1:
         name, alpha = _name(leaf), number(f"{t.alpha:g}")
-        if view.few:
+        if evidence.has_few:
             return say("{name} was grown from too few photos for a promise at alpha {alpha}", name=name, alpha=alpha)
         return say(
             "{name} was grown, and too many of the photos that calibrated it were certain and wrong for a promise at "
@@ -268,12 +276,13 @@ def _objection(view: _View) -> str | None:
             name=name,
             alpha=alpha,
         )
-    if leaf.species != view.species or probability <= view.bound:
-        shown, bound = _distinct(probability, view.bound)
-        listed = number(f"{view.listed:.2f}")
-        doubt = say("its breed is a listed one with probability {p}; ", p=listed) if view.listed < UNLISTED else ""
+    if leaf.species != evidence.species or probability <= evidence.bound:
+        shown, bound = _distinct(probability, evidence.bound)
+        doubt = ""
+        if evidence.listed < UNLISTED:
+            doubt = say("its breed is a listed one with probability {p}; ", p=number(f"{evidence.listed:.2f}"))
         unsure = say("{name} has probability {p}", name=_name(leaf), p=shown)
-        return f"{doubt}{unsure}, {_not_above(bound, t)}{_runner_up(view)}"
+        return f"{doubt}{unsure}, {_not_above(bound, t)}{_runner_up(evidence)}"
     return None
 
 
@@ -289,10 +298,10 @@ def _not_above(bound: str, thresholds: Thresholds) -> str:
     return say("not above the threshold {least} (alpha {alpha})", least=bound, alpha=alpha)
 
 
-def _runner_up(view: _View) -> str:
-    if view.runner_up is None:
+def _runner_up(evidence: _Evidence) -> str:
+    if evidence.runner_up is None:
         return ""
-    leaf, probability = view.runner_up
+    leaf, probability = evidence.runner_up
     return say("; next {name} {p}", name=_name(leaf), p=number(f"{probability:.3f}"))
 
 
@@ -301,10 +310,8 @@ def _name(leaf: Leaf) -> str:
 
 
 def _distinct(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
-    """Both numbers, with as many digits as it takes to see that they differ, and are not one (nine at most, and below
-    one for whatever is).
-    """
-    value, bound = (min(one, LARGEST) if one < 1 else one for one in (value, bound))
+    """Format both numbers with enough digits to tell them apart, nine at most; none below 1 is rounded to 1."""
+    value, bound = (min(one, LARGEST_BELOW_ONE) if one < 1 else one for one in (value, bound))
     while True:
         shown = f"{value:.{digits}f}", f"{bound:.{digits}f}"
         hidden = value != bound and shown[0] == shown[1]

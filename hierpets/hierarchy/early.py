@@ -1,4 +1,4 @@
-"""When an early network answers, and how its answer stands beside those of the main one. Pure numpy."""
+"""When an early network answers, and how its logits are put on the scale of the main network. Pure numpy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hierpets.taxonomy import Taxonomy
 __all__ = ["MOST_EARLY", "ask_in_turn", "on_main_scale"]
 
 MOST_EARLY = 4
-"""Early networks of a bundle: each takes memory, and a photo that none is sure of pays for all."""
+"""Most early networks of a bundle: each takes memory, and a photo that none is sure of runs through all."""
 
 
 class Asked(Protocol):
-    """A network that is asked before the main one: its temperatures, and what its certainty must exceed to answer."""
+    """An early network: its temperatures, and the threshold that its certainty must exceed to answer."""
 
     @property
     def temperatures(self) -> Temperatures: ...
@@ -29,12 +29,14 @@ class Asked(Protocol):
 def ask_in_turn(
     early: Sequence[Outputs], main: Outputs, calibration: Calibration, *, asked: Sequence[Asked], learned: np.ndarray
 ) -> tuple[Outputs, np.ndarray]:
-    """What N photos are answered with by the first network that is sure of each, on the scale of the main one; and the
-    number of that network, int [N]. ``early`` are the outputs of those that are ``asked``, for the same photos as
-    ``main``, whose ``calibration`` is given.
+    """The outputs for N photos of the first network that is sure of each, on the scale of the main one, and the number
+    of that network, int [N].
 
-    An early network is sure of no leaf but those that photos taught, ``learned`` bool [L]: the smaller of two networks
-    knows less from pretraining than the larger one, and is as sure of it (docs/experiments.md).
+    ``early`` are the outputs of the networks ``asked`` before the main one, and ``main`` those of the main one, all for
+    the same photos; ``calibration`` is that of the main network.
+
+    An early network can be sure only of leaves learned from photos, ``learned`` bool [L]: a smaller network knows less
+    from pretraining than a larger one, but is just as confident (docs/experiments.md).
     """
     found, stage = Outputs(*(array.copy() for array in main)), np.full(len(main.species), len(early))
     taxonomy, main_scale = calibration.taxonomy, calibration.temperatures
@@ -51,8 +53,8 @@ def ask_in_turn(
 def on_main_scale(
     species: np.ndarray, leaf: np.ndarray, taxonomy: Taxonomy, *, own: Temperatures, main: Temperatures
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [N, S] and [N, L] of an early network, float32, which the temperatures of the main one calibrate as its
-    own would: so rows of both networks are decided in one way.
+    """Rescale the logits [N, S] and [N, L] of an early network, float32, so that the temperatures of the main network
+    calibrate them: rows of both networks can then be decided together.
     """
     inverse = Temperatures(
         species=1 / main.species, breeds={name: 1 / temperature for name, temperature in main.breeds.items()}

@@ -1,7 +1,7 @@
-"""How much a photo looks like an animal that is no pet, by the head that a backbone was pretrained with. Pure numpy.
+"""How much a photo looks like an animal that is no pet, by the pretrained head of a backbone. Pure numpy.
 
-What the head gives to pets hardly tells a horse from an odd photo of a dog; what it gives to horses, compared with what
-it gives to them in photos of pets, does (docs/experiments.md).
+The logits of pet classes hardly tell a horse from an odd photo of a dog. The logit of the class "horse" does, relative
+to its distribution in photos of pets (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["OtherAnimal", "likeness_to"]
 class OtherAnimal(StrictModel):
     """A class of the pretrained head that shows an animal that is no pet.
 
-    ``weights`` [D] and ``bias`` make of the features of a photo by how much the logit of the class exceeds the mean of
-    all classes, in standard deviations of the training photos from their mean.
+    ``weights`` [D] and ``bias`` map the features of a photo to its likeness: the logit of the class minus the mean of
+    all logits, standardized by mean and standard deviation over the training photos.
     """
 
     name: PlainName
@@ -28,7 +28,7 @@ class OtherAnimal(StrictModel):
     bias: float
 
     def likeness(self, features: np.ndarray) -> float:
-        """How much a photo looks like it, by its features [D]: training photos have a mean of 0, and a standard
+        """How much a photo with these features [D] looks like it; 0 on average over training photos, with a standard
         deviation of 1.
         """
         return float(features @ self._weights) + self.bias
@@ -41,7 +41,7 @@ class OtherAnimal(StrictModel):
 def likeness_to(
     names: Collection[str], features: np.ndarray, animals: Iterable[OtherAnimal], *, unknown: float
 ) -> float:
-    """How much a photo looks like that of some named animals which it looks like most, by its features [D]; ``unknown``
-    where none is among ``animals``.
+    """The highest likeness of a photo with these features [D] to any of the ``animals`` with one of these ``names``;
+    ``unknown`` if there is none.
     """
     return max((animal.likeness(features) for animal in animals if animal.name in names), default=unknown)

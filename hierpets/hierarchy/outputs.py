@@ -1,4 +1,4 @@
-"""What a network gives for photos, and the probabilities that its calibration makes of it. Pure numpy."""
+"""The outputs of a network, and its calibration, which turns them into probabilities. Pure numpy."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ __all__ = ["Calibration", "Outputs"]
 
 
 class Outputs(NamedTuple):
-    """What a network gives for N photos: ``species`` logits [N, S], ``leaf`` logits [N, L], ``scores`` [N, 1 + S]."""
+    """Outputs of a network for N photos: ``species`` logits [N, S], ``leaf`` logits [N, L], ``scores`` [N, 1 + S]."""
 
     species: np.ndarray
     leaf: np.ndarray
     scores: np.ndarray
 
     def where(self, rows: np.ndarray) -> Outputs:
-        """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
+        """The outputs of some photos, selected by a mask (bool [N]) or by indices (int [M])."""
         return Outputs(*(array[rows] for array in self))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What makes probabilities of the outputs of one network."""
+    """Turns the outputs of one network into probabilities."""
 
     taxonomy: Taxonomy
     temperatures: Temperatures
     combiner: Combiner
 
     def with_temperatures(self, temperatures: Temperatures) -> Calibration:
-        """The same, of a network with other temperatures."""
+        """The calibration of a network with other temperatures."""
         return replace(self, temperatures=temperatures)
 
     def joint(self, outputs: Outputs) -> np.ndarray:
-        """Calibrated joint probabilities float64 [N, L]."""
+        """Calibrated joint probabilities, float64 [N, L]."""
         return self.temperatures.joint(outputs.species, outputs.leaf, self.taxonomy, combiner=self.combiner)
 
     def certainty(self, outputs: Outputs, leaves: np.ndarray) -> np.ndarray:
-        """The probability that the best leaf is right, other breeds than those listed considered: float64 [N]; 0 where
-        it is none of those ``leaves``, bool [L].
+        """Probability that the best leaf is right, unlisted breeds considered, float64 [N]; 0 where the best leaf is
+        not one of the ``leaves``, bool [L].
         """
         named = named_probabilities(self.joint(outputs), outputs.scores[:, 1:], self.taxonomy)
         return np.where(leaves[named.argmax(axis=1)], named.max(axis=1), 0.0)

@@ -1,4 +1,4 @@
-"""What it takes to be predicted: fitted thresholds, and the scores they come from."""
+"""The decision thresholds of a model, and the calibration scores that they are computed from."""
 
 from __future__ import annotations
 
@@ -29,44 +29,45 @@ __all__ = [
 
 DEFAULT_ALPHA = 0.05
 MAX_SET = 3
-"""The most breeds that an answer may leave open; with more of them it is the species."""
+"""The most breeds that an answer may leave open; with more, the species is answered."""
 LISTED = 0.8
-"""Share of photos that are taken to show a listed breed before they are looked at: of what is asked, nobody knows."""
+"""Assumed share of photos that show a listed breed: the share among the photos of users is unknown."""
 PRETRAINED = 1 / 3
-"""Share of the listed ones that are known from pretraining alone."""
-ENOUGH = 100  # calibration photos of a species; fewer borrow those of all species
+"""Assumed share of these whose breed is known from pretraining alone."""
+ENOUGH = 100  # calibration photos of a species; with fewer, those of all species are used
 ENOUGH_OTHERS = 20
-"""Photos of held-out breeds that it takes to know what a breed looks like that no photo taught. Fewer fit no gate, and
-judged without one they are certain and wrong.
+"""Fewest photos of held-out breeds from which a model learns to recognize unlisted breeds. Fewer cannot fit the gate,
+without which they are confidently taken for listed breeds.
 """
 
 Population = Literal["trained", "pretrained", "unlisted"]
-"""Photos of breeds that were trained; of breeds held out of training that the pretrained head names; of breeds that
-were hidden from both.
+"""Calibration photos of breeds that were trained; of breeds held out of training that the pretrained head knows; of
+breeds held out of both.
 """
 ScoreRows = tuple[tuple[float, ...], ...]
-"""For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
+"""Nonconformity scores of each photo for answers with up to one, two or three breeds: the probability that an answer
+must exceed so that it is right.
 """
 LEAST_PROBABILITY = 0.5
-"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: where a model is
-nearly always right, breeds of 15% would be named. At an alpha above this, 1 - alpha.
+"""Lower limit of every threshold, even if alpha allows a lower one: a model that is nearly always right would otherwise
+name breeds with a probability of 15%. If 1 - alpha is lower, that is the limit.
 """
 PET_SCORE_BAND = 4.0
-"""How far above or below the least pet score of a pet a photo leaves doubt whether it shows one, in units of the score,
-which sums three standard deviations. Photos of small animals do (docs/experiments.md)."""
+"""Half-width of the band around the pet threshold in which it is in doubt whether a photo shows a pet. In units of the
+pet score, a sum of three standardized terms. Photos of small animals fall into it (docs/experiments.md)."""
 SURE_BREED = 0.5
-"""Probability of the best breed, other breeds considered, from which on it is sure. Within the band a photo of a sure
-breed is a pet, unless a detector objects: of photos that were held out, half of those that the score alone would
-refuse, and no horse nor other photo of no pet (docs/experiments.md)."""
+"""Probability from which on the best breed counts as sure, unlisted breeds considered. Within the band, a photo with a
+sure breed counts as a pet unless the detector objects. On held-out photos this rescues half of the pets that the score
+alone would refuse, and lets no horse or other photo without a pet pass (docs/experiments.md)."""
 ALPHA_SHARE_OF_SETS = 0.1
-"""Share of alpha that sets of breeds may spend: naming a single one comes first."""
+"""Share of alpha reserved for answers with several breeds; most is spent on naming a single one."""
 
 
 class Thresholds(NamedTuple):
-    """What one photo's prediction must exceed: ``probability`` a breed and a species, ``breed_set`` a set of breeds.
+    """The thresholds for one photo: ``probability`` for a breed or a species, ``breed_set`` for a set of breeds.
 
-    Of a decision, ``probability`` is what was asked of its level: of a grown breed more, where its own threshold is
-    higher. ``pet`` is None where the bundle has no such score.
+    In a decision, ``probability`` is the threshold that applied to the answer: for a grown breed its own one, if that
+    is higher. ``pet`` is the lowest pet score of a pet, None if the bundle has no such score.
     """
 
     alpha: float
@@ -76,11 +77,11 @@ class Thresholds(NamedTuple):
 
 
 class Policy(StrictModel):
-    """The decision's fitted numbers.
+    """The calibration results that decisions are based on.
 
-    ``scores`` maps a population and a species to the nonconformity scores of the calibration photos predicted as it;
-    ``pet`` is the least pet score. ``leaves`` maps a leaf that was grown, and unknown before, to the scores of its own
-    photos.
+    ``scores`` maps a population and a species to the nonconformity scores of the calibration photos predicted as that
+    species; ``pet`` is the lowest pet score of a pet. ``leaves`` maps each grown leaf that was unknown before to the
+    scores of its own photos, ascending.
     """
 
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1)
@@ -90,7 +91,7 @@ class Policy(StrictModel):
 
     @field_validator("scores")
     @classmethod
-    def _one_column_a_size(
+    def _one_column_per_size(
         cls, scores: dict[Population, dict[str, ScoreRows]]
     ) -> dict[Population, dict[str, ScoreRows]]:
         for population, species in scores.items():
@@ -113,20 +114,23 @@ class Policy(StrictModel):
 
     @property
     def promised(self) -> float | None:
-        """The share of answers that may be wrong at most; None where no photo calibrated the thresholds."""
+        """The largest share of answers that may be wrong; None if the thresholds were not calibrated."""
         return self.alpha if any(self.of("trained").values()) else None
 
     def knows_others(self, species: Sequence[str]) -> np.ndarray:
-        """Of which ``species`` it was learned what their other breeds look like, bool [S]; of the rest every photo
-        counts as of a listed one.
+        """Whether the model has learned to recognize unlisted breeds of each of the ``species``, bool [S].
+
+        For the rest, every photo counts as one of a listed breed.
         """
         return np.array([bool(self.of("unlisted").get(name)) for name in species], bool)
 
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
-        """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
-        pretraining knew, 1 for one that was grown and allows no promise at this alpha: from too few photos
-        (:meth:`has_few`), or too many that were certain and wrong. Its own photos ask for it as far as they go, and the
-        less alpha is, the more is asked for.
+        """The threshold of a leaf itself, which applies besides that of its species.
+
+        It is 0 for a leaf known from training or pretraining, and 1 for a grown leaf that cannot be named at this
+        alpha: it has too few photos (:meth:`has_few`), or too many of them were confidently wrong. A leaf that uses the
+        scores of all grown breeds still gets a threshold no lower than any score of its own photos, so that it does
+        not fall as alpha gets smaller.
         """
         if str(leaf) not in self.leaves:
             return 0.0
@@ -135,55 +139,57 @@ class Policy(StrictModel):
         return threshold if scores is own else max([threshold, *own])
 
     def leaf_scores(self, leaf: Leaf, alpha: float | None) -> Sequence[float]:
-        """The scores that the threshold of a grown leaf comes from: those of its own photos; where they are too few for
-        this alpha, those of all grown breeds of its species, of which it is one.
+        """The scores that the threshold of a grown leaf is computed from: those of its own photos, or those of all
+        grown breeds of its species if its own are too few for this alpha.
         """
         own = self.leaves.get(str(leaf), ())
         enough = len(own) >= fewest_scores(self.alpha if alpha is None else alpha)
         return own if enough else self.grown_scores(leaf.species)
 
     def has_few(self, leaf: Leaf, alpha: float | None = None) -> bool:
-        """Whether a grown leaf has too few scores for a promise at this alpha, whatever they are."""
+        """Whether a grown leaf has too few scores for any threshold below 1 at this alpha."""
         fewest = fewest_scores(self.alpha if alpha is None else alpha)
         return str(leaf) in self.leaves and len(self.leaf_scores(leaf, alpha)) < fewest
 
     def least_alpha(self, species: str) -> float:
-        """The smallest error rate, in thousandths, at which photos that look like a species can be answered at all: as
-        many scores promise no smaller one. 0 where there are none, and fixed thresholds.
+        """The smallest alpha, rounded up to thousandths, at which photos predicted as a species can be answered at all.
+
+        The number of calibration scores limits it. 0 if there are none: the thresholds are then fixed.
         """
         populations = self._populations(species)
         photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
         return least_alpha(photos, 1 - ALPHA_SHARE_OF_SETS) if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:
-        """Which of the ``species`` are never answered at this alpha, why, and what to do; None if all are."""
+        """A message on which ``species`` are never answered at this alpha, why, and what to do; None if all are."""
         least = {name: self.least_alpha(name) for name in species}
         few = [name for name in species if least[name] > self.alpha]
         wrong = [name for name in species if name not in few and self.thresholds(name).probability >= 1]
-        said = []
+        messages = []
         if few:
-            said.append(
+            messages.append(
                 f"calibrated on photos of too few animals for a promise at alpha {self.alpha:g}: all photos of "
                 f"{join_words(few)} are answered as unknown; add photos of others, or predict with --alpha "
                 f"{max(least[name] for name in few):g}"
             )
         if wrong:
-            said.append(
+            messages.append(
                 f"certain and wrong on too many calibration photos for a promise at alpha {self.alpha:g}: all photos "
                 f"of {join_words(wrong)} are answered as unknown; look at the labels, or add photos"
             )
-        return "; ".join(said) or None
+        return "; ".join(messages) or None
 
     def grown_scores(self, species: str) -> list[float]:
-        """The scores of the photos of all breeds of a species that were grown, ascending."""
+        """The scores of the photos of all grown breeds of a species, ascending."""
         return sorted(chain.from_iterable(own for name, own in self.leaves.items() if name.split("/")[0] == species))
 
     def thresholds(self, species: str, alpha: float | None = None, max_set: int = MAX_SET) -> Thresholds:
-        """The thresholds for a photo whose most probable species is ``species``, at another alpha if one is given,
-        where an answer may leave up to ``max_set`` breeds open.
+        """The thresholds for a photo whose most probable species is ``species``.
 
-        A set is answered where no breed is named, so its threshold follows from that of a breed: together they are
-        wrong for at most alpha. None is below :data:`LEAST_PROBABILITY`.
+        ``alpha`` defaults to that of the policy; an answer may leave up to ``max_set`` breeds open. A set of breeds is
+        answered only where no breed is named, so its threshold is computed after that of a breed: both kinds of answers
+        together are wrong for at most alpha. No threshold is below :data:`LEAST_PROBABILITY`, or 1 - alpha if that is
+        lower.
         """
         wanted = self.alpha if alpha is None else alpha
         alone = wanted if max_set == 1 else wanted * (1 - ALPHA_SHARE_OF_SETS)
@@ -195,13 +201,14 @@ class Policy(StrictModel):
         )
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
-        # What is answered wrongly already, no threshold of sets can help.
+        # A photo whose single answer is wrong is counted as wrong at every threshold of sets.
         rest = {p: np.where(own[:, 0] > probability, 1.0, own[:, max_set - 1]) for p, own in rows.items()}
         return Thresholds(wanted, probability, max(probability, _threshold(rest, wanted)), self.pet)
 
     def _populations(self, species: str) -> dict[Population, np.ndarray]:
-        """The scores [N, 3] of a species, by population, of those that have enough to speak; where it has few of
-        trained or unlisted breeds, those of all species.
+        """The scores [N, 3] of a species by population, without populations that are too small.
+
+        If a species has few scores of trained or of unlisted breeds, those of all species are used.
         """
         own = {
             population: np.array(self.of(population).get(species, ()), float).reshape(-1, MAX_SET)
@@ -216,16 +223,16 @@ class Policy(StrictModel):
 
 
 def population_shares(known: Collection[Population]) -> dict[Population, float]:
-    """The share of each population in what is asked; where pretraining knows no breeds, all listed ones are trained."""
+    """The assumed share of each population among new photos. Without ``pretrained``, all listed breeds are trained."""
     pretrained = LISTED * PRETRAINED if "pretrained" in known else 0.0
     return {"trained": LISTED - pretrained, "pretrained": pretrained, "unlisted": 1 - LISTED}
 
 
 def _threshold(scores: Mapping[Population, np.ndarray], alpha: float) -> float:
-    """The threshold at which at most alpha is wrong, by the scores [N] of each population.
+    """The threshold at which at most a share of alpha is answered wrongly, by the scores [N] of each population.
 
-    Unlisted breeds that are too few for this alpha, whatever they are, are not promised. What they ask for at the least
-    alpha that they are enough for is asked for all the same: else a smaller alpha would name more.
+    If the unlisted breeds have too few scores for this alpha, they are left out of the guarantee. The threshold is
+    still at least the one for the smallest alpha that they allow: otherwise a smaller alpha could lower it.
     """
     shares = population_shares(scores)
     listed = [ScoreGroup(np.sort(own), shares[p], promised=True) for p, own in scores.items() if p != "unlisted"]

@@ -22,7 +22,7 @@ __all__ = [
 
 Combiner = Literal["conditional", "shared_softmax", "flat"]
 Prior = Literal["uniform", "data"]
-"""What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
+"""Prior over classes: uniform over species and over the breeds within each, or as frequent as in the data."""
 COMBINERS: tuple[Combiner, ...] = get_args(Combiner)
 
 
@@ -57,7 +57,7 @@ def joint_probabilities(
 
 
 def any_breed(taxonomy: Taxonomy) -> np.ndarray:
-    """For each species the distribution of a pet of which nothing else is known, float64 [S, L]: its leaves alike."""
+    """For each species, the uniform distribution over its leaves, float64 [S, L]."""
     of_species = np.arange(len(taxonomy.species))[:, None] == taxonomy.leaf_species
     rows: np.ndarray = of_species / of_species.sum(axis=1, keepdims=True)
     return rows
@@ -69,7 +69,7 @@ def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
 
 
 def most_probable_species(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """The number of the species whose leaves [N, L] sum to most, int [N]."""
+    """Index of the most probable species of each row of leaf probabilities [N, L], int [N]."""
     return species_probabilities(joint, taxonomy).argmax(axis=1)
 
 

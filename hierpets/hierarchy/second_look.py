@@ -1,4 +1,4 @@
-"""When a photo is looked at again, closer to the animal, and what both looks say together. Pure numpy."""
+"""Which photos get a second look, closer to the animal, and how the outputs of both looks are merged. Pure numpy."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ __all__ = ["both_looks", "certainty_in_doubt", "is_doubtful"]
 
 
 def certainty_in_doubt(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
-    """How probable the best breed of each of N photos is, other breeds considered, float64 [N], where its pet score is
-    near ``least``, the least one of a pet; 1 where it is not. A species without breeds counts for nothing however
-    probable it is: to be told from the other species, a photo need not show a pet.
+    """Probability of the best breed, unlisted breeds considered, of each of N photos whose pet score is near ``least``,
+    the lowest one of a pet; 1 for other photos. float64 [N].
+
+    It is 0 where the best leaf is a species without breeds: a photo can be most like that species among the known ones
+    and still show no pet.
     """
     found = np.ones(len(outputs.scores))
     near = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
-    if near.any():  # few photos are so near, and every batch is asked about
+    if near.any():  # few photos are, and this runs for every batch
         found[near] = calibration.certainty(outputs.where(near), calibration.taxonomy.is_breed)
     return found
 
 
 def is_doubtful(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
-    """bool [N]: which of N photos leave doubt whether they show a pet, and show no breed that is sure: those that are
-    looked at again, closer.
-    """
+    """Which of N photos get a closer second look, bool [N]: those that may show no pet, and no sure breed."""
     return certainty_in_doubt(outputs, calibration, least=least) < SURE_BREED
 
 
 def both_looks(first: Outputs, second: Outputs, rows: np.ndarray) -> Outputs:
-    """The outputs of a ``first`` look at N photos, and, for those of the ``rows`` int [M], their mean with those of the
-    ``second`` look [M].
+    """The outputs of the ``first`` look at N photos; for the ``rows`` int [M], the mean with the ``second`` look at M.
 
-    The mean of logits is the geometric mean of what both looks hold for probable.
+    The mean of logits corresponds to the geometric mean of the probabilities of both looks.
     """
     found = Outputs(*(array.copy() for array in first))
     for values, closer in zip(found, second, strict=True):

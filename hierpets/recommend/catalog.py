@@ -41,11 +41,11 @@ COAT_TYPES: dict[str, str] = {
     "wiry": "a wiry coat",
     "curly": "a curly coat",
 }
-"""Every coat type, with the words for it after "with"."""
+"""Every coat type, with its description as in "It has a wiry coat"."""
 
 
 class Coat(StrictModel):
-    """One coat. ``share`` is how much of a breed, or of a species, wears it."""
+    """One coat. ``share`` is the share of a breed, or of a species, that has it."""
 
     length: Literal["hairless", "short", "medium", "long"]
     undercoat: Literal["none", "light", "dense"]
@@ -59,7 +59,7 @@ class Coat(StrictModel):
 
     @property
     def type(self) -> CoatType:
-        """What a shampoo is made for. Wire and curls count for more than length; waves do not."""
+        """The coat type that shampoos are made for. Wiry and curly texture outrank length; wavy texture does not."""
         if self.hairless:
             return "hairless"
         if self.texture == "wiry":
@@ -99,14 +99,14 @@ class BreedProfile(_Profile):
 
 
 class SpeciesProfile(_Profile):
-    """A species: the mix of coats to expect of a breed that is not listed (empty: nothing is known), and its breeds."""
+    """A species: its breeds, and the mix of coats of its unlisted breeds (empty: unknown)."""
 
     coat: Coats = ()
     breeds: dict[str, BreedProfile] = {}
 
 
 class SkinNote(StrictModel):
-    """Something that a skin is prone to, with one tip."""
+    """Something that a skin is prone to, and a tip for it."""
 
     means: str
     tip: str
@@ -120,7 +120,7 @@ class BreedsFile(StrictModel):
 
 
 class Ingredient(StrictModel):
-    """``not_for`` maps a species to why the ingredient is not for it, as in "which is poisonous to cats"."""
+    """``not_for`` maps each species that an ingredient harms to the reason, such as "is poisonous to cats"."""
 
     aliases: tuple[str, ...] = ()
     not_for: dict[str, str] = {}
@@ -142,7 +142,7 @@ class Traits(StrictModel):
 
 
 class Suits(Traits):
-    """What a product is made for: one of its species and, where they are named, one of its coats and skin notes."""
+    """What a product is made for: a pet must match a species and, if any are named, a coat and a skin note."""
 
     species: tuple[str, ...] = Field(min_length=1)
 
@@ -158,8 +158,8 @@ Claim = Annotated[str, Field(min_length=1), AfterValidator(_unfinished)]
 
 
 class Product(StrictModel):
-    """One product. What it is to ``avoid`` needs one match; a contraindicated species is never to touch it. Of what it
-    ``contains`` something must be said: nobody knows that nothing harms no animal.
+    """One product. A pet that matches anything in ``avoid`` should not get it; one of a contraindicated species must
+    never touch it. ``contains`` must not be empty: without ingredients, nobody can say which animals it harms.
     """
 
     id: PlainName
@@ -182,7 +182,7 @@ class ProductsFile(StrictModel):
 
 
 class Hazard(NamedTuple):
-    """Why a product must never touch a species: what an ingredient does to it; without one, its label says so."""
+    """Why a product must never touch a species: because of an ingredient or, without one, because its label says so."""
 
     ingredient: str | None = None
     why: str = ""
@@ -196,7 +196,7 @@ class Hazard(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """The files put together, read and checked by :func:`hierpets.recommend.loading.load_catalog`."""
+    """The merged content of the catalog files, as :func:`hierpets.recommend.loading.load_catalog` reads them."""
 
     species: Mapping[str, SpeciesProfile]
     skin: Mapping[str, SkinNote]
@@ -206,7 +206,7 @@ class Catalog:
     currency: str = "EUR"
 
     def profile(self, species: str, breed: str | None) -> BreedProfile | SpeciesProfile | None:
-        """The breed, else its species' mix, else None."""
+        """The profile of a breed; that of its species if the breed is not listed; None for an unknown species."""
         known = self.species.get(species)
         if known is None:
             return None
@@ -214,7 +214,7 @@ class Catalog:
 
     @cached_property
     def hazards(self) -> dict[str, dict[str, Hazard]]:
-        """For each product, the species that it must never touch and why: what it declares and what it contains."""
+        """For each product, the species that it must never touch and why, by its label and its ingredients."""
         return {product.id: self._hazards_of(product) for product in self.products.values()}
 
     def _hazards_of(self, product: Product) -> dict[str, Hazard]:
@@ -228,7 +228,7 @@ class Catalog:
 
     @cached_property
     def contents(self) -> dict[str, tuple[str, ...]]:
-        """For each product, what it contains by the names of the ingredients, never an alias."""
+        """For each product, the names of its ingredients, with aliases resolved."""
         names = self.ingredient_names
         return {product.id: tuple(names[name] for name in product.contains) for product in self.products.values()}
 
@@ -238,7 +238,7 @@ class Catalog:
 
     @cached_property
     def ingredient_names(self) -> dict[str, str]:
-        """Every name and alias of an ingredient -> its name."""
+        """Map every name and alias of an ingredient to its name."""
         aliases = {alias: name for name, one in self.ingredients.items() for alias in one.aliases}
         return {**aliases, **{name: name for name in self.ingredients}}
 

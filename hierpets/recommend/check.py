@@ -26,14 +26,14 @@ from hierpets.validation.yaml_file import YamlFile
 
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
-ALIKE = 0.85  # of the letters of two names, above which one may be a misspelling of the other
+ALIKE = 0.85  # similarity of the letters of two names from which on one may be a misspelling of the other
 MADE_OF = frozenset(("acid", "bark", "extract", "flower", "leaf", "oil", "peel", "seed", "water"))
-"""Words of a name that say what was made of a plant, and not of which."""
+"""Words of a name that say what was made from a plant, not from which plant."""
 
 
 @dataclass(frozen=True)
 class CatalogProblem:
-    """Something to fix (an error) or to think about (a warning), with ``file:line`` in front."""
+    """An error to fix, or a warning to consider; the message begins with ``file:line``."""
 
     message: str
     is_error: bool = True
@@ -59,7 +59,7 @@ def listed_taxonomy(catalog: Catalog) -> Taxonomy:
 
 
 def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Iterator[Recommendation]:
-    """Every breed for sure, every species with its breed unsure, and a pet of which nothing is known."""
+    """Recommendations for each breed with certainty, each species of unknown breed, and a pet of unknown species."""
     recommender = Recommender(catalog, rules)
     cases: list[tuple[np.ndarray, Level]] = [(row, "breed") for row in np.eye(len(taxonomy.leaves))]
     cases += [(row, "species") for row in any_breed(taxonomy)]
@@ -68,8 +68,8 @@ def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Itera
 
 
 def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]:
-    """Files that look like some of the catalog, such as product.yaml among its files, or products.yaml beside the
-    registry.
+    """Files that look like part of the catalog but are not read: such as product.yaml in its folder, or products.yaml
+    beside the registry.
     """
     read: tuple[YamlFile[Any], ...] = (*files.breeds, *files.ingredients, files.products)
     names = sorted({file.path.name for file in read})
@@ -83,28 +83,30 @@ def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]
 
 
 def _lookalikes(files: CatalogFiles) -> Iterator[CatalogProblem]:
-    """Ingredients whose name or alias looks like another, but which are said to be harmless where that one is not."""
+    """Ingredients that are not said to harm a species, but whose name or alias resembles one that does."""
     names = files.catalog.ingredient_names
     for table in files.ingredients:
         for name in table.content.ingredients:
             own = files.catalog.ingredients[name]
             others = [other for other, meant in names.items() if meant != name]
-            for species, (other, why) in _harms_of_alike((name, *own.aliases), others, files.catalog).items():
+            for species, (other, why) in _hazards_of_similar((name, *own.aliases), others, files.catalog).items():
                 if species not in own.not_for:
                     text = f"looks like {other!r}, which {why}; use that name, or add {species!r} to not_for"
                     yield CatalogProblem(f"{table.at('ingredients', name)}: {text}", is_error=False)
 
 
-def _harms_of_alike(names: Sequence[str], others: Sequence[str], catalog: Catalog) -> dict[str, tuple[str, str]]:
-    """Species -> a name that looks like one of ``names``, and what is so called does to it; the most alike counts."""
-    likeness = {other: max(_likeness(name, other) for name in names) for other in others}
-    alike = sorted((other for other in others if likeness[other] >= ALIKE), key=lambda other: likeness[other])
+def _hazards_of_similar(names: Sequence[str], others: Sequence[str], catalog: Catalog) -> dict[str, tuple[str, str]]:
+    """Map a species to the name most similar to one of ``names`` that harms it, and how that harms it."""
+    similarity = {other: max(_similarity(name, other) for name in names) for other in others}
+    alike = sorted((other for other in others if similarity[other] >= ALIKE), key=lambda other: similarity[other])
     return {species: (other, why) for other in alike for species, why in catalog.ingredient(other).not_for.items()}
 
 
-def _likeness(name: str, other: str) -> float:
-    """From 0 to 1, which is that of a name with further words, or other ones for what was made of the same plant:
-    "permethrin 0.5%" is permethrin, and "tea tree extract" is tea tree oil.
+def _similarity(name: str, other: str) -> float:
+    """Similarity of two names, from 0 to 1.
+
+    It is 1 if ``name`` holds all words of ``other``, apart from those of :data:`MADE_OF`: "permethrin 0.5%" is
+    permethrin, and "tea tree extract" is made of the same plant as tea tree oil.
     """
     source = set(plain(other).split()) - MADE_OF
     if source and source <= set(plain(name).split()):
@@ -135,7 +137,9 @@ def _broken_rules(rules: Sequence[Plugin], everyone: Taxonomy, catalog: Catalog)
 
 
 def _silent_rules(registry: Registry, everyone: Taxonomy, catalog: Catalog) -> Iterator[CatalogProblem]:
-    """Rules that advise nothing: an error of the registry itself. Products of one's own may silence other rules."""
+    """Rules that never advise anything. It is an error for rules of the registry itself, else a warning: a catalog of
+    the user's own may leave built-in rules without products.
+    """
     own = BUILTIN if registry.path.resolve() == bundled_registry().resolve() else USER
     for rule in registry.of_kind("shampoo_rule"):
         steps = (step for one in _probe(everyone, catalog, [rule]) for step in one.steps if step.rule == rule.name)
@@ -153,7 +157,7 @@ def _unchosen(files: CatalogFiles, rules: Sequence[Plugin], everyone: Taxonomy) 
 
 
 def _undeclared(files: CatalogFiles, product: Product) -> Iterator[CatalogProblem]:
-    """Hazards of an ingredient that the product does not declare. It is never recommended to that species anyway."""
+    """Hazards of ingredients that a product does not declare. It is never recommended for these species anyway."""
     for index, name in enumerate(product.contains):
         for species, why in files.catalog.ingredient(name).not_for.items():
             if species not in product.contraindicated_species:
@@ -179,7 +183,7 @@ def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]
 
 
 def _excluded(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]:
-    """Products that the model never allows: it does not know a species that they harm."""
+    """Products that are never recommended with this model, because it does not know a species that they harm."""
     never = SuitabilityMatrix.of(files.catalog, taxonomy).never
     for product in (one for one, excluded in zip(files.catalog.products.values(), never, strict=True) if excluded):
         unknown = [species for species in files.catalog.hazards[product.id] if species not in taxonomy.species]

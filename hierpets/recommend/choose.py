@@ -1,4 +1,4 @@
-"""Chooses a shampoo by what a wrong one would cost, over the whole distribution, and never a harmful one."""
+"""Choose the shampoo with the highest expected value over the whole distribution, and never a harmful one."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ __all__ = [
 ]
 
 DEFAULT_BOUND = 0.001
-"""The probability of a contraindication above which a product is excluded."""
+"""A product is excluded if it harms the pet with a probability above this."""
 
 MAX_BOUND = 0.01
 """A larger bound would not be a safeguard any more."""
 
 EXPECTED_VALUE = "expected_value"
-"""What speaks before the rules, in the place of one: of what a product is worth by itself."""
+"""Name of the step before the rules: what each product is worth by itself."""
 
 OTHER_SPECIES, CONTRAINDICATIONS = "other_species", "contraindications"
-"""What speaks after the rules, in the place of one: of products that are made for other species, and of harm."""
+"""Names of the steps after the rules: vetoes against products for other species, and against harmful ones."""
 
 UNLISTED_AT_SPECIES_LEVEL = 0.5
-"""The default of ``unlisted`` at the level of species."""
+"""Default of ``unlisted`` in :meth:`Recommender.recommend` at species level."""
 
-# What a shampoo is worth to a pet, in units of one that suits: the rest is wasted, a poor job, or harm.
+# Value of a shampoo for a pet, in units of one that suits: wasted money, a poor job, or harm count against it.
 SUITS, WASTED, POOR, HARM = 1.0, -0.5, -1.0, -20.0
 
 
 class Rule(Protocol):
-    """What a shampoo rule must be; a :class:`hierpets.registry.loading.Plugin` is one."""
+    """A shampoo rule, such as a :class:`hierpets.registry.loading.Plugin`."""
 
     @property
     def name(self) -> str: ...
@@ -64,7 +64,7 @@ class Rule(Protocol):
 
 
 class Recommender:
-    """Recommends for any number of pets.
+    """Recommends products from a catalog, for any number of pets.
 
     :raises ConfigError: ``bound`` is not within [0, 0.01].
     """
@@ -77,7 +77,7 @@ class Recommender:
 
     @classmethod
     def load(cls, registry: Registry) -> Recommender:
-        """The rules of a registry, and the catalog beside it."""
+        """A recommender with the rules of a registry and the catalog beside it."""
         return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"))
 
     def recommend(
@@ -96,44 +96,45 @@ class Recommender:
         """Recommend for one pet.
 
         :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one within
-            0.001. What is missing may be any animal.
+            0.001. Missing mass may be any animal.
         :param level: the level of the prediction; at ``"unknown"`` no product is recommended.
-        :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
-            mix of coats of the species. None: 0.5 at ``"species"``, else 0.
-        :param beside: float [N, S], for each other animal in the photo the probabilities of the species; what is
-            missing to one is that of no known species. What is harmful to one of them is not recommended either.
-        :param bystanders: float [S], for each species the probability that an animal of it is in the photo too. What is
-            harmful to one of them is not recommended either; nothing is missing to them.
-        :param looks_like: float [S], the probabilities of the species before somebody said which it is: what is harmful
-            to one that it looks like is not recommended either.
-        :param max_level: the finest level that sentences speak of.
-        :param odds: whether sentences say who it is, what it wears and how probable that is; without, they fit any
-            photo with the same answer: they hold no probability, and no coat unless it is that of a breed.
-        :raises ValueError: not a distribution over the leaves, not a probability, or not those of the species.
+        :param unlisted: the probability that the breed is not in the taxonomy, given the species. An unlisted breed is
+            assumed to have the mix of coats of its species. None: 0.5 at ``"species"``, else 0.
+        :param beside: float [N, S], the species probabilities of each other animal in the photo; missing mass is that
+            of no known species. Products that are harmful to one of them are not recommended.
+        :param bystanders: float [S], for each species the probability that an animal of it is in the photo too.
+            Products that are harmful to one of them are not recommended. These need not sum to one.
+        :param looks_like: float [S], the species probabilities before the caller restricted the classes. Products that
+            are harmful to a species that the pet looks like are not recommended.
+        :param max_level: the finest level that sentences mention.
+        :param odds: whether sentences mention what the pet is, its coat and probabilities. Without, they fit any photo
+            with the same answer: they hold no probability, and a coat only at breed level.
+        :raises ValueError: ``probabilities`` are no distribution over the leaves, or another argument holds no
+            probabilities, or not those of the species.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
-        judged = unlisted or 0.0  # what is assumed is nothing to speak of
+        stated_unlisted = unlisted or 0.0  # the sentences do not mention an assumed value
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
         joint = checked_distribution(probabilities, taxonomy)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
         nearby = checked_species("beside", beside, taxonomy)
-        looked = checked_species("looks_like", () if looks_like is None else looks_like, taxonomy)
+        appearance = checked_species("looks_like", () if looks_like is None else looks_like, taxonomy)
         others = checked_bystanders(bystanders, taxonomy)
-        animals = np.concatenate([nearby, looked])
+        animals = np.concatenate([nearby, appearance])
         suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=animals, bystanders=others)
         near = _probabilities_beside(nearby, others, taxonomy)
         case = self._case(joint, taxonomy, suitability, level=level, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
-        looks = _read_only(taxonomy.species, looked[0]) if len(looked) else {}
+        looks = _read_only(taxonomy.species, appearance[0]) if len(appearance) else {}
         for rule, advice in self._advise(case, looks, odds):
-            tally.hear(rule, advice)
-        return self._conclude(case, tally, unlisted=judged, max_level=max_level, odds=odds)
+            tally.apply(rule, advice)
+        return self._conclude(case, tally, unlisted=stated_unlisted, max_level=max_level, odds=odds)
 
     def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
         matrix = self._matrix
-        # To compare two taxonomies takes longer than to weigh a photo, and it is the same one photo after photo.
+        # Usually the very same object: comparing two taxonomies takes longer than weighing a photo.
         if matrix is None or (matrix.taxonomy is not taxonomy and matrix.taxonomy != taxonomy):
             matrix = self._matrix = SuitabilityMatrix.of(self.catalog, taxonomy)
         return matrix
@@ -179,16 +180,16 @@ class Recommender:
     def _advise(
         self, case: Case, looks_like: Mapping[str, float], odds: bool
     ) -> Iterable[tuple[str, tuple[Advice, ...]]]:
-        """The rules in their order, then what no rule can undo."""
-        # Found before a rule has seen the case, so that nothing a rule does can change it.
+        """The advice of each rule, in their order, then the vetoes that no rule can undo."""
+        # Computed before any rule sees the case, so that no rule can change it.
         harmful = (CONTRAINDICATIONS, tuple(self._contraindications(case, looks_like, odds)))
         if case.level == "unknown":
             final = [harmful, ("unknown_pet", (Advice("*", unknown_pet(), veto=True),))]
         else:
             final = [(OTHER_SPECIES, tuple(_made_for_others(case))), harmful]
-        return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
+        return [(rule.name, self._advice_of(rule, case)) for rule in self.rules] + final
 
-    def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
+    def _advice_of(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
         for one in advice:
             if one.product != "*" and one.product not in case.offers:
@@ -207,16 +208,16 @@ class Recommender:
         self, case: Case, tally: _Tally, *, unlisted: float, max_level: MaxLevel, odds: bool
     ) -> Recommendation:
         chosen = tally.leader()
-        rule, because = tally.speaker(chosen)
+        rule, because = tally.deciding_rule(chosen)
         product = self.catalog.products[chosen] if chosen else None
         ruled_out = [
             RuledOut.model_construct(product=p, name=case.offers[p].name, reason=tally.vetoes[p])
-            for p in tally.missed()
+            for p in tally.ruled_out()
         ]
         if product is None:
             sentences: tuple[str, ...] = (because or no_product(top_species(case), self.catalog),)
         else:
-            better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
+            better = [one for one in ruled_out if tally.benefit(one.product) > tally.benefit(product.id)]
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
@@ -243,68 +244,73 @@ class Recommender:
 
 
 class _Tally:
-    """Scores and vetoes so far, from the expected values on; ``vetoes`` holds the reasons of vetoes against one
-    product.
+    """The score of each product, which starts at its expected value, and the vetoes so far.
+
+    ``vetoes`` maps a product to the reason of the last veto against it alone.
     """
 
     def __init__(self, offers: Mapping[str, Offer]) -> None:
         self._offers = offers
         self._scores = {product: _expected_value(offer) for product, offer in offers.items()}
-        self._heard: list[tuple[str, tuple[Advice, ...]]] = []
-        self._closed = False
+        self._applied: list[tuple[str, tuple[Advice, ...]]] = []
+        self._all_vetoed = False
         self.vetoes: dict[str, str] = {}
 
-    def hear(self, rule: str, advice: tuple[Advice, ...]) -> None:
-        """Apply the advice of a rule."""
-        self._heard.append((rule, advice))
+    def apply(self, rule: str, advice: tuple[Advice, ...]) -> None:
+        """Add the scores and vetoes of a rule."""
+        self._applied.append((rule, advice))
         for one in advice:
             for product in self._scores if one.product == "*" else (one.product,):
                 self._scores[product] += float(one.score)
             if one.veto and one.product == "*":
-                self._closed = True
+                self._all_vetoed = True
             elif one.veto:
                 self.vetoes[one.product] = one.reason
 
-    def worth(self, product: str) -> float:
-        """The score without the harm: what the product would do for a pet that it cannot hurt."""
+    def benefit(self, product: str) -> float:
+        """The score without the expected harm: the value of the product for a pet that it cannot hurt."""
         return self._scores[product] - HARM * self._offers[product].harm
 
-    def missed(self) -> list[str]:
-        """Products with a veto of their own that were worth having, the best first."""
-        return sorted((p for p in self.vetoes if self.worth(p) > 1e-9), key=lambda p: -self.worth(p))
+    def ruled_out(self) -> list[str]:
+        """Products with a veto of their own that would have been a benefit, the best first."""
+        return sorted((p for p in self.vetoes if self.benefit(p) > 1e-9), key=lambda p: -self.benefit(p))
 
     def leader(self) -> str | None:
-        """The best score above zero; of equal ones the safest, then the cheapest."""
-        open_to = [p for p, score in self._scores.items() if score > 0 and p not in self.vetoes]
-        return min(open_to, key=self._rank) if open_to and not self._closed else None
+        """The product with the best score above zero; of equal ones the safest, then the cheapest. None if there is
+        none.
+        """
+        allowed = [p for p, score in self._scores.items() if score > 0 and p not in self.vetoes]
+        return min(allowed, key=self._rank) if allowed and not self._all_vetoed else None
 
     def steps(self) -> tuple[Step, ...]:
-        """Every rule with its advice and the leader after it: what was heard, heard once more."""
-        again = _Tally(self._offers)
-        steps = [Step(EXPECTED_VALUE, tuple(_expected_values(self._offers)), again.leader())]
-        for rule, advice in self._heard:
-            again.hear(rule, advice)
-            steps.append(Step(rule, advice, again.leader()))
+        """Every rule with its advice and the leader after it, found by applying all advice once more."""
+        replay = _Tally(self._offers)
+        steps = [Step(EXPECTED_VALUE, tuple(_expected_values(self._offers)), replay.leader())]
+        for rule, advice in self._applied:
+            replay.apply(rule, advice)
+            steps.append(Step(rule, advice, replay.leader()))
         return tuple(steps)
 
-    def speaker(self, leader: str | None) -> tuple[str, str]:
-        """The rule that decided, and its reason: what spoke most for the leader, else what left it in front."""
-        spoken_for = [(rule, a) for rule, advice in self._heard for a in advice if a.product in (leader, "*")]
-        if leader is not None and spoken_for:
-            rule, advice = max(spoken_for, key=lambda pair: pair[1].score)
+    def deciding_rule(self, leader: str | None) -> tuple[str, str]:
+        """The rule that decided, and its reason: the one that added most to the score of the leader; if none did, the
+        last one that changed which product leads.
+        """
+        concerned = [(rule, a) for rule, advice in self._applied for a in advice if a.product in (leader, "*")]
+        if leader is not None and concerned:
+            rule, advice = max(concerned, key=lambda pair: pair[1].score)
             if advice.score > 0:
                 return rule, advice.reason
         return _last_change(self.steps())
 
     def _rank(self, product: str) -> tuple[float, float, float, str]:
         offer = self._offers[product]
-        # Scores that differ in the last digit of a float are equal.
+        # Scores that differ by a rounding error count as equal.
         return -round(self._scores[product], 9), offer.harm, offer.price, product
 
 
 def _made_for_others(case: Case) -> Iterable[Advice]:
-    """Vetoes against what is made for other species than the likeliest one: it may harm nobody, and a third of the
-    mass is enough for a score above zero.
+    """Vetoes against products that are not made for the most probable species: without one, a harmless product would
+    score above zero as soon as a third of the probability mass is of its species.
     """
     species = top_species(case)
     why = other_species(species)
@@ -312,7 +318,7 @@ def _made_for_others(case: Case) -> Iterable[Advice]:
 
 
 def _probabilities_beside(beside: np.ndarray, bystanders: np.ndarray, taxonomy: Taxonomy) -> Mapping[str, float]:
-    """As rules see them: the highest of each species; empty where there is no other animal."""
+    """For each species the highest probability that another animal in the photo is one; empty without other animals."""
     if not len(beside) and not bystanders.any():
         return {}
     return _read_only(taxonomy.species, np.maximum(beside.max(axis=0, initial=0.0), bystanders))
@@ -336,7 +342,7 @@ def _expected_values(offers: Mapping[str, Offer]) -> Iterable[Advice]:
 
 
 def _last_change(steps: Sequence[Step]) -> tuple[str, str]:
-    """The rule after which the leader was the last one, and its reason for a veto against all."""
+    """The last rule that changed which product leads, and its reason if it vetoed all products."""
     last = len(steps) - 1
     while last > 0 and steps[last - 1].leader == steps[-1].leader:
         last -= 1

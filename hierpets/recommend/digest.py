@@ -1,4 +1,4 @@
-"""A digest of all that decides which shampoo is recommended: two runs with the same one recommend the same."""
+"""A digest of everything that recommendations depend on: two runs with the same digest recommend the same."""
 
 from __future__ import annotations
 

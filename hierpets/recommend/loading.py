@@ -34,7 +34,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class CatalogFiles:
-    """The catalog and the files it came from; of two files that say a thing, the later one counts."""
+    """The catalog and the files it came from. Where two files define the same entry, the later one takes precedence."""
 
     catalog: Catalog
     breeds: tuple[YamlFile[BreedsFile], ...]
@@ -78,7 +78,7 @@ def catalog_paths(registry: str | Path | None = None) -> list[Path]:
     builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
     folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
     paths = [folder / name for folder in folders for name in NAMES]
-    return [path for path in paths if path.exists() or path.is_symlink()]  # a link to nothing is no wish for another
+    return [path for path in paths if path.exists() or path.is_symlink()]  # a dangling link is reported, not ignored
 
 
 def _read(paths: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[YamlFile[M], ...]:
@@ -125,7 +125,7 @@ def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:
 
 
 def _contradictions(files: CatalogFiles) -> Iterator[str]:
-    """Names that nothing defines, and names that mean two things."""
+    """Problems across files: names that nothing defines, and names that mean two things."""
     catalog = files.catalog
     for file in files.breeds:
         for name, one in file.content.species.items():
@@ -146,8 +146,9 @@ def _contradictions(files: CatalogFiles) -> Iterator[str]:
 
 
 def _clashes(name: str, own: Ingredient, listed: Mapping[str, Ingredient]) -> Iterator[str]:
-    """Names of an ingredient that mean one listed before, in any spelling: a user's harmless "TeaTree Oil" or
-    "melaleuca_oil", or water with that alias, would hide that it is tea_tree_oil.
+    """Names and aliases of an ingredient that already belong to one listed before, in any spelling.
+
+    A user's harmless "TeaTree Oil" or "melaleuca_oil", or water with that alias, would hide that it is tea_tree_oil.
     """
     for other in takewhile(lambda other: other != name, listed):
         aliases = {*map(letters, listed[other].aliases)}
@@ -161,7 +162,7 @@ def _clashes(name: str, own: Ingredient, listed: Mapping[str, Ingredient]) -> It
 
 
 def letters(name: str) -> str:
-    """A name without case, accents and what stands between its words: ``"Tea-Tree oil"`` -> ``"teatreeoil"``."""
+    """A name without case, accents and separators: ``"Tea-Tree oil"`` -> ``"teatreeoil"``."""
     return plain(name).replace(" ", "")
 
 

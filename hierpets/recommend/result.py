@@ -1,4 +1,4 @@
-"""A recommendation as callers see it: the product, the reasons, and what every rule had to do with it."""
+"""A recommendation as callers see it: the product, the reasons, and the effect of every rule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RuledOut(StrictModel):
 
 
 class RuleAdvice(StrictModel):
-    """One word of a rule on one product."""
+    """The advice of a rule on one product."""
 
     product: str = Field(description="the product's id, or * for every product")
     reason: str = Field(description="a whole sentence")
@@ -83,7 +83,7 @@ class RecommendationRecord(StrictModel):
 
 @dataclass(frozen=True)
 class Step:
-    """The advice of one rule, and the leading product after it (None: none)."""
+    """The advice of one rule, and the leading product after it; None if no product leads."""
 
     rule: str
     advice: tuple[Advice, ...]
@@ -99,11 +99,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What the recommender found. ``product`` is None when there is nothing safe to recommend; ``sentences`` say so
-    kindly.
+    """The result of :meth:`hierpets.recommend.choose.Recommender.recommend`.
 
-    ``rule`` is the rule that spoke most for the product, or took every product away. ``confidence`` is the probability
-    mass of the breeds that the product suits; ``coats`` maps a coat type to its share.
+    ``product`` is None if no product is safe to recommend. ``sentences`` explain the choice to the owner. ``rule`` is
+    the rule that decided: it spoke most for the product, or ruled every product out. ``confidence`` is the probability
+    mass of the breeds that the product suits; ``coats`` maps each coat type to the probability that the pet has it.
+    ``ruled_out`` are products that would have been a benefit, the best first. ``find_steps`` computes :attr:`steps`.
     """
 
     product: Product | None
@@ -117,17 +118,17 @@ class Recommendation:
 
     @property
     def reason(self) -> str:
-        """All sentences in a row."""
+        """The sentences as one text."""
         return " ".join(self.sentences)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The rules in their order, with the effect of each; found when asked for, which most photos never are."""
+        """The effect of each rule, in their order; computed on first use, as it is rarely needed."""
         return self.find_steps()
 
     def record(self, *, explain: bool = False) -> RecommendationRecord:
-        """What callers see; ``explain`` adds the advice of each rule."""
-        # Every value was checked when it was read or made: nothing is validated again for each photo.
+        """The record for files and HTTP; ``explain`` adds the advice of each rule."""
+        # Every value has been validated already: doing it again would cost time for each photo.
         product, price = self.product, Price.model_construct
         return RecommendationRecord.model_construct(
             product=product.id if product else None,

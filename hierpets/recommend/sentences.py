@@ -1,4 +1,4 @@
-"""The sentences of a recommendation, in the language that is spoken."""
+"""The sentences of a recommendation, in the current language."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ __all__ = ["contraindication", "no_product", "other_species", "reasons", "top_sp
 
 CERTAIN = 0.995
 COMMON = 2 / 3
-"""The share of the likely breeds from which a skin note is worth a word."""
+"""A skin note is mentioned if at least this share of the likely breeds has it."""
 
 ONE_COAT = 0.85
-"""The share from which one coat is spoken of as the coat."""
-
+"""One coat type is called the coat of the pet from this share on."""
 
 VOWEL = re.compile("(?!eu|uk|uni)[aeiou]", re.IGNORECASE)
-"""How names begin that have "an" before them: not the European Shorthair."""
+"""Beginning of names that take "an", unlike "European Shorthair"."""
 
 Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the most probable first."""
 
 
 def unknown_pet() -> str:
-    """Why there is no product for a pet that is not known."""
+    """Why no product is recommended for a pet of unknown species."""
     return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
 
 
 def other_species(species: str) -> str:
-    """Why a product is no good for this species: it is made for others."""
+    """Why a product does not suit this species: it is made for others."""
     return say("it is not made for {pet}.", pet=_one(_species_name(species)))
 
 
@@ -52,9 +51,12 @@ def reasons(
     max_level: MaxLevel = "breed",
     odds: bool = True,
 ) -> tuple[str, ...]:
-    """Sentences: who it is, at ``max_level`` at most, what it wears, what the product does for that, why this one, what
-    it must be kept away from, and what it is not. Breeds are as probable as the photo shows one of them: not
-    ``unlisted``. Without ``odds`` none says who it is or how probable anything is.
+    """The sentences that explain why a product is recommended.
+
+    In this order: what the pet is, at ``max_level`` at the finest; its coat; what the product does; ``because``, the
+    reason of the rule that decided; how many of the likely breeds it suits; tips; which species to keep it away from;
+    and ``missed``, why a better product is ruled out. Breed probabilities are reduced by the probability ``unlisted``
+    that the breed is not a listed one. Without ``odds``, no sentence says what the pet is or how probable anything is.
     """
     ranked = _ranked(case, unlisted)
     sentences = [
@@ -70,12 +72,12 @@ def reasons(
 
 
 def _caution(species: str, hazard: Hazard) -> str:
-    """What the photo may not show: another animal at home."""
+    """A warning for animals that the photo does not show, such as another one at home."""
     return say("Keep it away from any {pet}: {why}.", pet=_species_name(species), why=str(hazard))
 
 
 def no_product(species: str, catalog: Catalog) -> str:
-    """Why there is no product for a pet of this species when no rule says it."""
+    """Why there is no product for a pet of this species, if no rule gives a reason."""
     if not any(species in product.suits.species for product in catalog.products.values()):
         return say("We have no shampoo that is made for {pet} yet.", pet=_one(_species_name(species)))
     return say("None of our shampoos is a safe and good choice for this {species}.", species=_species_name(species))
@@ -90,10 +92,11 @@ def contraindication(
     looks_like: Mapping[str, float] = MappingProxyType({}),
     odds: bool = True,
 ) -> str:
-    """Why a product ``made_for`` some species is excluded: what is in it, and, with ``odds``, how probable the animal
-    at risk is.
+    """Why a product ``made_for`` some species is excluded: its hazard and which animal is at risk, with the probability
+    of that if ``odds``.
     """
     everywhere = (case.beside, looks_like)
+    # A species that the model does not know comes first: it cannot be ruled out.
     at_risk = max(hazards, key=lambda s: max(case.species.get(s, 2.0), *(where.get(s, 0.0) for where in everywhere)))
     why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
     if at_risk not in case.species:
@@ -157,7 +160,7 @@ def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
 
 
 def _perhaps(ranked: Ranked, catalog: Catalog) -> str:
-    """What is added of other leaves that it may be; nothing if there are none."""
+    """An addition that names other leaves that the pet may be; empty if there are none."""
     return say(", perhaps {pets}", pets=_named(ranked, catalog)) if ranked else ""
 
 
@@ -173,7 +176,6 @@ def _coat(case: Case, *, odds: bool) -> str:
     shares = sorted(((share / total, coat) for coat, share in case.coats.items() if share > 0), reverse=True)
     if not shares:
         return ""
-    # No more certain than the model: one coat for sure, one probably, or several.
     top, coat = shares[0]
     if top > CERTAIN:
         return say("It has {coat}.", coat=say(COAT_TYPES[coat]))
@@ -186,7 +188,9 @@ def _coat(case: Case, *, odds: bool) -> str:
 
 
 def _suitability(case: Case, product: Product, because: str, top: float, *, odds: bool) -> str:
-    """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
+    """How many of the likely breeds the product suits, if that is worth saying: well above the probability of the best
+    breed ``top``, or below 95%.
+    """
     suits, species = case.offers[product.id].suits, top_species(case)
     pet = _species_name(species) if case.species[species] >= 0.95 else say("pet")
     if not (product.suits.coats or product.suits.skin):
@@ -207,14 +211,14 @@ def _suitability(case: Case, product: Product, because: str, top: float, *, odds
 
 
 def _for_all(case: Case, pet: str) -> str:
-    """Why it is a product that suits every coat."""
+    """Why a product for every coat is recommended."""
     if max(case.coats.values()) < ONE_COAT * sum(case.coats.values()):
         return say("It suits every coat, and no one coat is likely enough for a special one.")
     return say("It suits every breed that this {pet} may be, which no special one does well enough.", pet=pet)
 
 
 def _ranked(case: Case, unlisted: float) -> Ranked:
-    """Leaves by their probability; those of the most probable species are less so for an ``unlisted`` one."""
+    """Leaves by their probability; breeds of the most probable species are reduced by the probability ``unlisted``."""
     species = top_species(case)
     shares = {
         leaf: (1 - unlisted) * p if leaf[0] == species and leaf[1] is not None else p for leaf, p in case.breeds.items()
@@ -228,7 +232,7 @@ def _by_species(case: Case) -> Ranked:
 
 
 def top_species(case: Case) -> str:
-    """The most probable one."""
+    """The most probable species."""
     return max(case.species, key=lambda species: case.species[species])
 
 
@@ -242,7 +246,7 @@ def _leaf_name(leaf: tuple[str, str | None], catalog: Catalog) -> str:
 
 
 def _one(name: str) -> str:
-    """A name with its article, where the language can do without knowing its gender: else the name."""
+    """The name with its indefinite article; without one in languages where that depends on its gender."""
     return say("an {name}", name=name) if VOWEL.match(name) else say("a {name}", name=name)
 
 

@@ -1,4 +1,4 @@
-"""How well every product suits every breed, as matrices: a photo's distribution then takes three small products."""
+"""How well every product suits every breed, as matrices: a photo then takes a few small matrix products."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _COATS = tuple(COAT_TYPES)
 
 
 class Suitability(NamedTuple):
-    """For one pet, masses that need not sum to one: what is not known is left out.
+    """Probability masses for one pet, which need not sum to one.
 
-    ``suits``, ``avoid``, ``harm`` float [P] in the order of the products, ``coats`` float [7] in that of the coat
-    types, ``skin`` float [K] in that of the skin notes, ``species`` float [S] in that of the taxonomy.
+    ``suits``, ``avoid`` and ``harm`` float [P] are the probabilities that each product suits the pet, is to be avoided,
+    or harms it or an animal beside it. ``coats`` float [7] and ``skin`` float [K] are those of each coat type and skin
+    note, ``species`` float [S] those of the taxonomy's species.
     """
 
     suits: np.ndarray
@@ -34,13 +35,13 @@ class Suitability(NamedTuple):
 
 @dataclass(frozen=True)
 class SuitabilityMatrix:
-    """Rows are the leaves of a taxonomy and then, for each species, a breed that is not listed.
+    """Suitability of P products for each leaf of a taxonomy and for an unlisted breed of each species.
 
-    ``suits`` and ``avoid`` float [L + S, P] hold the share of the row's pets that a product suits, or is to avoid;
-    ``coats`` float [L + S, 7] and ``skin`` float [L + S, K] the share that wears a coat or has a skin note.
-    ``forbidden`` bool [S, P]: the product must never touch the species, or is not made for it and known to hurt some
-    other. ``never`` bool [P]: it would hurt a species that the taxonomy cannot tell.
-    ``hazardous`` bool [P]: it hurts some species.
+    Rows are the L leaves, then the unlisted breed of each of S species. ``suits`` and ``avoid`` float [L + S, P] are
+    the shares of such pets that a product suits, or should be avoided for. ``coats`` float [L + S, 7] and ``skin``
+    float [L + S, K] are the shares with each coat type and each skin note. ``forbidden`` bool [S, P]: the product must
+    never touch the species, or is not made for it and harms another. ``never`` bool [P]: it harms a species that is not
+    in the taxonomy. ``hazardous`` bool [P]: it harms some species.
     """
 
     taxonomy: Taxonomy
@@ -69,7 +70,7 @@ class SuitabilityMatrix:
                 suits[r] += [share * (verdict == "suits") for verdict in verdicts]
                 avoid[r] += [share * (verdict == "avoid") for verdict in verdicts]
         hazards = [catalog.hazards[product.id] for product in products]
-        # Where a product is not made for a species, nobody says that a hazard to others is none to it.
+        # Nobody has checked that a product is harmless to a species that it is not made for.
         pairs = list(zip(products, hazards, strict=True))
         forbidden = [[s in h or (bool(h) and s not in p.suits.species) for p, h in pairs] for s in taxonomy.species]
         return cls(
@@ -86,12 +87,14 @@ class SuitabilityMatrix:
     def weigh(
         self, joint: np.ndarray, *, unlisted: float, beside: ArrayLike = (), bystanders: ArrayLike = 0.0
     ) -> Suitability:
-        """``joint`` float [L], of which ``unlisted`` is the share of no listed breed. ``beside`` [N, S] are the
-        probabilities of the species of other animals in the photo, ``bystanders`` [S] those that one of a species is
-        there as well.
+        """Weigh every product for one pet with the joint distribution ``joint`` float [L].
 
-        What is missing to a sum of one may be any animal: it counts as harm for every product that hurts some animal.
-        What hurts an animal nearby counts as if it was this one: they lick each other.
+        ``unlisted`` is the probability that the breed is not a listed one. ``beside`` [N, S] are the species
+        probabilities of other animals in the photo, ``bystanders`` [S] the probability that an animal of each species
+        is there too.
+
+        Mass that is missing to a sum of one may be any animal: it counts as harm for every product that harms some
+        species. Harm to an animal nearby counts as harm to the pet itself: they lick each other.
         """
         species = species_probabilities(joint, self.taxonomy)  # [S]
         rows = np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
@@ -107,7 +110,7 @@ class SuitabilityMatrix:
         )
 
     def _harm(self, species: np.ndarray) -> np.ndarray:
-        """float [N, P], of animals of which ``species`` [N, S] are the probabilities."""
+        """The probability that each product harms each animal, float [N, P], by their species probabilities [N, S]."""
         missing = np.maximum(0.0, 1.0 - species.sum(axis=1, keepdims=True)).round(9)
         return species @ self.forbidden + missing * self.hazardous
 
@@ -119,9 +122,9 @@ def _coats_of(profile: BreedProfile | SpeciesProfile | None) -> list[tuple[CoatT
 
 
 def _verdict(product: Product, species: str, coat: CoatType | None, skin: frozenset[str]) -> str:
-    """``"avoid"`` at one match of what it is to avoid, ``"suits"`` if all it is made for matches, else ``"no"``."""
-    shun, suits = product.avoid, product.suits
-    if species in shun.species or coat in shun.coats or skin & set(shun.skin):
+    """``"avoid"`` if anything in ``avoid`` matches, ``"suits"`` if everything in ``suits`` does, else ``"no"``."""
+    avoid, suits = product.avoid, product.suits
+    if species in avoid.species or coat in avoid.coats or skin & set(avoid.skin):
         return "avoid"
     fits = species in suits.species and (not suits.coats or coat in suits.coats)
     return "suits" if fits and (not suits.skin or skin & set(suits.skin)) else "no"

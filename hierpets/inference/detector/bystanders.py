@@ -1,4 +1,4 @@
-"""Other animals in a photo, which what suits the one that it is answered with may harm."""
+"""Search for other animals in a photo, which a product for the predicted pet might harm."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from hierpets.regions.detections import non_maximum_suppression
 __all__ = ["SEARCH", "Bystanders", "Judge", "SearchRule"]
 
 Judge = Callable[[Sequence[np.ndarray]], np.ndarray]
-"""How probable each species of the model is in parts of photos, each RGB uint8 [H, W, 3]: float [N, S]."""
+"""Maps N parts of photos, each RGB uint8 [H, W, 3], to their species probabilities, float [N, S]."""
 
 
 class SearchRule(NamedTuple):
-    """How a photo is searched, and what counts for another animal (docs/experiments.md).
+    """How a photo is searched, and what counts as another animal (docs/experiments.md).
 
-    The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost: it is shown two closer
-    views as well, each a ``view`` of so much of the longer side, and of the shorter one. Where another animal has a
-    probability of ``least_seen`` to it, the network is asked what that box shows, about ``most_boxes`` of them, the
-    likeliest ones. A probability of ``least_shown`` is enough to that: harm weighs twenty times as much as what suits
-    the pet. Whatever it says, what is found is no more probable than ``most_sure``: one dog in twenty has a cat beside
-    it where there is none.
+    The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost. It therefore also sees
+    two closer views, whose sides are the ``view`` shares of the longer and the shorter side of the photo. Boxes with
+    another animal of a probability of at least ``least_seen``, up to ``most_boxes`` of them, the likeliest first, are
+    classified by the network. A species counts from a probability of ``least_shown`` on, which is low because harm
+    weighs twenty times as much as suiting the pet. Probabilities are capped at ``most_sure``: in 1 of 20 photos of a
+    dog, a cat is found that is not there.
     """
 
     least_seen: float = 0.03
@@ -35,8 +35,9 @@ class SearchRule(NamedTuple):
     view: tuple[float, float] = (0.6, 0.85)
 
     def views(self, height: int, width: int) -> tuple[Box, ...]:
-        """What the detector is shown of a photo of so many pixels: the whole, and two parts where animals stand: side
-        by side at the bottom, or, of an upright photo, one above the other in the middle.
+        """The views of a photo of this size that the detector sees: the whole, and two parts where animals tend to be.
+
+        The parts lie side by side at the bottom or, in an upright photo, one above the other in the middle.
         """
         whole = Box(left=0, top=0, width=1, height=1)
         long, short = self.view
@@ -51,18 +52,21 @@ SEARCH = SearchRule()
 
 
 class Bystanders:
-    """Looks for animals of a model's ``species`` beside the one that a photo is answered with: by a ``detector``, which
-    knows few of them, and overlooks few of these; and by the model itself, which says what it takes for one.
+    """Searches photos for animals of a model's ``species`` beside the predicted pet.
+
+    The ``detector`` knows few species but misses few animals of these; the model then classifies what it finds.
     """
 
     def __init__(self, detector: Detector, species: Sequence[str], rule: SearchRule = SEARCH):
         self._detector, self._species, self._rule = detector, tuple(species), rule
 
     def __call__(self, read: Callable[[], np.ndarray], judge: Judge, pet: str) -> np.ndarray:
-        """For each species the probability that one of it is beside the pet, float [S]; zero for that of the ``pet``
-        and where none is seen. ``read`` gives the photo, RGB uint8 [H, W, 3].
+        """For each species the probability that an animal of it is beside the pet, float [S].
 
-        :raises ImageError: it cannot be read.
+        It is zero for the species of the ``pet`` itself, and where no animal is found. ``read`` decodes the photo, RGB
+        uint8 [H, W, 3]; ``judge`` classifies parts of it.
+
+        :raises ImageError: the photo cannot be read.
         """
         none = np.zeros(len(self._species))
         others = [name for name in known_animals(self._species) if name != pet]
@@ -79,13 +83,13 @@ class Bystanders:
         return np.where(is_other & (shown >= rule.least_shown), np.minimum(shown, rule.most_sure), none)
 
     def _see(self, photo: np.ndarray) -> Detections:
-        """What the detector sees in all views of a photo."""
+        """The detections in all views of a photo, in coordinates of the whole photo."""
         found = [(view, self._detector(view.cut(photo))) for view in self._rule.views(*photo.shape[:2])]
-        edges = [_as_of_whole(seen.edges, view) for view, seen in found]
+        edges = [_to_photo(seen.edges, view) for view, seen in found]
         return Detections(np.concatenate(edges), np.concatenate([seen.logits for _, seen in found]))
 
 
-def _as_of_whole(edges: np.ndarray, view: Box) -> np.ndarray:
-    """Edges [N, 4] as shares of a photo, of those as shares of a view: upper, left, lower and right ones."""
+def _to_photo(edges: np.ndarray, view: Box) -> np.ndarray:
+    """Convert edges [N, 4] (top, left, bottom, right) from shares of a view to shares of the photo."""
     start, size = np.array([view.top, view.left] * 2), np.array([view.height, view.width] * 2)
     return start + size * edges.clip(0, 1)

@@ -18,41 +18,41 @@ __all__ = ["ANIMALS", "GRAPH", "ONNX", "SIZE", "VERSION", "Detections", "Detecto
 
 GRAPH = Path(__file__).with_name("coco") / "model.xml"
 ONNX = GRAPH.with_suffix(".onnx")
-"""The same in float32, with filters in eight bits, for a page in the browser."""
-VERSION = 1  # raised whenever it sees other animals in the same photo
+"""The same detector in float32 with weights in eight bits, for a web page."""
+VERSION = 1  # raised whenever detections in the same photo change
 SIZE = 300
-"""Pixels on a side of the squares that it sees."""
+"""Side of the detector's input, in pixels."""
 
 ANIMALS = ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra")
-"""What it tells apart. A giraffe is none of them: COCO's look like no pet."""
+"""Classes of the detector. COCO's giraffe is left out: it looks like no pet."""
 
 
 def known_animals(species: Sequence[str]) -> tuple[str, ...]:
-    """Those of a model's species that it tells apart."""
+    """Those of a model's species that the detector knows."""
     return tuple(name for name in species if name in ANIMALS)
 
 
 class Detections(NamedTuple):
-    """What may be animals in a photo: ``edges`` float [N, 4], the upper, left, lower and right ones as shares of the
-    photo, and ``logits`` float [N, A] of each of :data:`ANIMALS`. N is the same for all photos, and most show nothing.
+    """Boxes that may show animals: ``edges`` float [N, 4] (top, left, bottom, right) as shares of the photo, and
+    ``logits`` float [N, A] of each of :data:`ANIMALS`. N is the same for all photos; most boxes show nothing.
     """
 
     edges: np.ndarray
     logits: np.ndarray
 
     def best(self, animals: Sequence[str]) -> np.ndarray:
-        """The largest logit [N] of these animals in each box."""
+        """The largest logit of these animals in each box, [N]."""
         return self.logits[:, [ANIMALS.index(animal) for animal in animals]].max(axis=1)
 
     def probability(self, animals: Sequence[str]) -> np.ndarray:
-        """That each box shows one of these animals, [N]."""
+        """Probability that each box shows one of these animals, [N]."""
         return 1 / (1 + np.exp(-self.best(animals)))
 
 
 class Detector:
-    """Finds animals; compiled, and OpenVINO imported, at the first call: few photos need it.
+    """Detects animals. OpenVINO is imported and the graph compiled at the first call, as few photos need it.
 
-    ``workers`` photos can be seen at a time, with ``threads`` in all; None: one per core.
+    ``workers`` photos can be processed at a time, with ``threads`` in all; None: one per core.
     """
 
     def __init__(self, *, workers: int = 1, threads: int | None = None):
@@ -60,7 +60,7 @@ class Detector:
         self._first = threading.Lock()
 
     def __call__(self, pixels: np.ndarray) -> Detections:
-        """The animals of a photo, RGB uint8 [H, W, 3]."""
+        """The animals in a photo, RGB uint8 [H, W, 3]."""
         with self._first:
             requests = self._requests
         edges, logits = requests(stretched(pixels)[None])
@@ -74,6 +74,8 @@ class Detector:
 
 
 def stretched(pixels: np.ndarray) -> np.ndarray:
-    """The photo as the detector sees it, uint8 [SIZE, SIZE, 3]: as in its training, whatever its shape."""
+    """The photo resized to the detector's input, uint8 [SIZE, SIZE, 3], without keeping its aspect ratio, as in
+    training.
+    """
     how = cv2.INTER_AREA if min(pixels.shape[:2]) > SIZE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (SIZE, SIZE), interpolation=how), np.uint8)

@@ -1,4 +1,4 @@
-"""What runs a network: one small protocol, and how its engine, device and precision are chosen."""
+"""The protocol of an engine, which runs a network, and the choice of engine, device and precision."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-# What each engine can compute in. Whether this machine's hardware can is for the engine to find out.
+# Precisions of each engine. Whether the hardware at hand supports one is checked by the engine.
 COMPUTES: dict[tuple[str, str], tuple[Precision, ...]] = {
     ("openvino", "cpu"): ("f32", "bf16", "f16", "int8"),
     ("torch", "cpu"): ("f32", "bf16"),
@@ -53,7 +53,7 @@ COMPUTES: dict[tuple[str, str], tuple[Precision, ...]] = {
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What runs the network and in what it computes: keyword arguments of :func:`hierpets.load`."""
+    """The choice of engine, device and precision: keyword arguments of :func:`hierpets.load`."""
 
     engine: EngineName = "auto"
     device: Device = "auto"
@@ -62,9 +62,10 @@ class EngineOptions:
 
 
 class RawOutput(NamedTuple):
-    """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L].
+    """Output of a network for one batch, float32: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B,
+    L].
 
-    ``scores`` [B, 1 + S]: the pet score, and for each species the probability that its breed is a listed one.
+    ``scores`` [B, 1 + S]: the pet score, then for each species the probability that the breed is a listed one.
     """
 
     features: np.ndarray
@@ -74,7 +75,7 @@ class RawOutput(NamedTuple):
 
     @property
     def outputs(self) -> Outputs:
-        """The same without the features."""
+        """The output without the features."""
         from hierpets.hierarchy.outputs import Outputs
 
         return Outputs(self.species, self.leaf, self.scores)
@@ -83,9 +84,9 @@ class RawOutput(NamedTuple):
 class Engine(Protocol):
     """Maps the pixels of a batch, RGB uint8 [B, h, w, 3], to a :class:`RawOutput`.
 
-    ``name`` and ``device`` say what runs it, ``precision`` is its number format. It may be called from several
-    threads; ``workers`` of them, each with batches of ``batch`` photos that it decodes itself, give the highest
-    throughput.
+    ``name`` and ``device`` say what runs the network, ``precision`` is its number format. An engine may be called from
+    several threads. Throughput is highest with ``workers`` threads, each of which decodes and runs batches of ``batch``
+    photos.
     """
 
     name: str
@@ -98,7 +99,7 @@ class Engine(Protocol):
 
 
 def check_choices(*, engine: str, precision: str) -> None:
-    """:raises ConfigError: a word that is none of the choices."""
+    """:raises ConfigError: a value that is not one of the choices."""
     _check_choice("engine", engine, ENGINES)
     _check_choice("precision", precision, PRECISIONS)
 
@@ -109,7 +110,7 @@ def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
 
 
 def choose_device(device: Device) -> str:
-    """``cpu`` or ``cuda``. A device that was asked for is never replaced, and ``auto`` warns of a GPU that fails.
+    """Return ``"cpu"`` or ``"cuda"``. Only ``auto`` falls back to the CPU, with a warning if there is a GPU that fails.
 
     :raises ConfigError: a device that does not exist.
     :raises DeviceError: ``cuda`` without a CUDA device, or with one that computes nothing.
@@ -145,12 +146,13 @@ def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> 
 def choose_precision(
     precision: Precision, engine: str, device: str, *, quantized: bool = False, has_bf16: bool = False
 ) -> Precision:
-    """What to compute in. ``quantized``: the graph holds int8; ``has_bf16``: the CPU computes in bfloat16.
+    """The precision to compute in. ``quantized``: the graph is quantized to int8; ``has_bf16``: the CPU supports
+    bfloat16.
 
-    ``auto`` is f16 on CUDA. With OpenVINO it is int8 where the graph was found good enough to hold it, else bf16 where
-    the CPU has it, else f32. With torch on a CPU, the reference, it is f32.
+    ``auto`` is f16 on CUDA. With OpenVINO it is int8 if the graph is quantized, else bf16 if the CPU supports it, else
+    f32. With torch on a CPU, which is the reference, it is f32.
 
-    :raises DeviceError: the engine has no such precision on that device.
+    :raises DeviceError: the engine does not support the precision on that device.
     """
     if precision == "auto":
         if device == "cuda":
@@ -166,12 +168,14 @@ def choose_precision(
 
 
 def filled_size(rows: int) -> int:
-    """The least power of two that holds so many rows: where every size of a batch is prepared on its own, few are."""
+    """The smallest power of two that is at least ``rows``: engines that prepare each batch size separately then prepare
+    few.
+    """
     return 1 << (rows - 1).bit_length()
 
 
 def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:
-    """Run black photos of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
+    """Run black photos of ``size`` pixels, so that timings do not include what an engine prepares at its first call."""
     import numpy as np
 
     for _ in range(times):
@@ -179,7 +183,7 @@ def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -
 
 
 def _cuda_available(*, only_if_loaded: bool) -> bool:
-    # Importing torch costs seconds; where no NVIDIA driver is there to be found, `auto` need not ask it.
+    # Importing torch takes seconds: `auto` does not do it on a machine without an NVIDIA driver.
     if only_if_loaded and not (_driver_present() and is_installed("torch")):
         return False
     import torch
@@ -188,10 +192,12 @@ def _cuda_available(*, only_if_loaded: bool) -> bool:
 
 
 def _cuda_failure() -> str | None:
-    """Why the GPU computes nothing: torch has no kernels for it, its memory is full, another process has it alone."""
+    """Why the GPU cannot be used, such as no kernels in torch, full memory or exclusive use by another process; else
+    None.
+    """
     import torch
 
-    own = os.environ.get("LOCAL_RANK")  # of a process that torchrun started: the first GPU is not for all of them
+    own = os.environ.get("LOCAL_RANK")  # set by torchrun, which gives each process a GPU of its own
     try:
         torch.ones(1, device=f"cuda:{own}" if own else "cuda").add(1).item()
     except RuntimeError as error:

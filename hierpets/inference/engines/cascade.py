@@ -1,6 +1,6 @@
-"""Networks asked in turn: a photo is answered by the first that is sure of it, and costs no more than that.
+"""A cascade of networks, from the fastest to the main one: the first that is sure of a photo answers it.
 
-What a network says of a photo, and whether that is sure, depends on the photo alone, never on its batch.
+What a network outputs for a photo, and whether it is sure, depends on that photo alone, never on its batch.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ __all__ = [
 ]
 
 Squares = tuple[np.ndarray, ...]
-"""One photo as each network will see it: RGB uint8 [size, size, 3]. They take less memory than the photo, whatever size
-that has."""
+"""The input of each network for one photo, RGB uint8 [size, size, 3]. Small, however large the photo is."""
 
-
-DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
+DETAIL = 2  # factor of the decoded side for a second look, which sees only a part of the photo
 
 
 class LookAgain(NamedTuple):
-    """How photos are looked at again: ``read`` gives one by its number in the batch, RGB uint8 [H, W, 3], decoded in
-    more detail than at first; ``see`` what networks see of a part of it, and ``ask`` what the main one says of that.
+    """What a second look needs to see photos again.
+
+    ``read`` decodes a photo, given its index in the batch, in more detail than at first: RGB uint8 [H, W, 3].
+    ``see`` turns a part of it into network inputs, and ``ask`` runs the main network on them.
     """
 
     read: Callable[[int], np.ndarray]
@@ -51,8 +51,10 @@ class LookAgain(NamedTuple):
 
 
 class Reconsidered(NamedTuple):
-    """The ``output`` for photos after a second look; by their numbers, which ``parts`` of them were seen, and the
-    ``objections`` to their showing a pet: by how much their pet scores were lowered.
+    """The ``output`` for a batch after a second look.
+
+    ``parts`` maps the index of a photo to the part that was looked at again, ``objections`` to how much its pet score
+    was lowered because it looks like another animal.
     """
 
     output: RawOutput
@@ -61,15 +63,18 @@ class Reconsidered(NamedTuple):
 
 
 class Reconsider(Protocol):
-    """What becomes of the output for a batch of B photos at a second look; without ``closer``, no part of them is seen.
-    ``rows`` bool [B]: which may be looked at again.
+    """A second look: revises the output for a batch of B photos, of which it may look again at the ``rows`` bool [B].
+
+    Without ``closer``, no parts of photos are cut out.
     """
 
     def __call__(self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool) -> Reconsidered: ...
 
 
 class Turn(NamedTuple):
-    """A network's ``output`` for the ``rows`` int [W] that waited for it, and of which it is ``sure``, bool [W]."""
+    """One step of the cascade: the ``output`` of a network for the photos that reached it, their ``rows`` int [W] in
+    the batch, and of which of them it is ``sure``, bool [W].
+    """
 
     rows: np.ndarray
     output: RawOutput
@@ -77,11 +82,11 @@ class Turn(NamedTuple):
 
 
 class CascadeOutput(NamedTuple):
-    """What networks asked in turn give for B photos, and the ``stage`` of the one that was sure of each, int [B]: 0 for
-    the first one asked.
+    """The output of a cascade for B photos, and the ``stage`` of the network that answered each, int [B]: 0 is the
+    first.
 
-    Where there are several networks, each has its own features: ``output`` has those of the main one, and zeros for
-    photos that another was sure of. ``parts`` and ``objections`` are those of :class:`Reconsidered`.
+    Features are those of the main network, and zeros for photos that an earlier one answered: each network has its own
+    feature space. ``parts`` and ``objections`` are as in :class:`Reconsidered`.
     """
 
     output: RawOutput
@@ -91,9 +96,9 @@ class CascadeOutput(NamedTuple):
 
 
 class Cascade:
-    """The engines of a bundle's networks, in the order of ``manifest.networks``: the main one is the last.
+    """Runs the networks of a bundle in the order of ``manifest.networks``, the main one last.
 
-    Photos that leave doubt get a ``second_look``, if the model has one.
+    Photos that leave the main network in doubt get a ``second_look``, if the model has one.
     """
 
     def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_look: Reconsider | None = None):
@@ -107,21 +112,21 @@ class Cascade:
     def decode(
         self, photo: Photo, limits: Limits = DEFAULT_LIMITS, *, detail: int = 1, warn: Warn | None = None
     ) -> np.ndarray:
-        """RGB uint8 [H, W, 3], large enough for every network, or ``detail`` times as large.
+        """Decode a photo large enough for every network, or ``detail`` times as large: RGB uint8 [H, W, 3].
 
         :raises ImageError: it cannot be read.
         """
         return read_photo(photo, shorter_side=detail * self._decoded_side, limits=limits, warn=warn)
 
     def decode_again(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-        """The same photo in more detail than at first, for parts of it to be cut out.
+        """Decode a photo a second time, in more detail, so that parts of it can be cut out.
 
         :raises ImageError: it cannot be read.
         """
         return self.decode(photo, limits, detail=DETAIL, warn=told_before)
 
     def decode_closest(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-        """The same, or, where it is too large for that, in as much detail as at first.
+        """Decode a photo a second time: in more detail or, if it is too large for that, as at first.
 
         :raises ImageError: it cannot be read.
         """
@@ -131,16 +136,16 @@ class Cascade:
             return self.decode(photo, limits, warn=told_before)
 
     def squares(self, pixels: np.ndarray) -> Squares:
-        """What each network will see of a decoded photo."""
+        """The input of each network for a decoded photo."""
         return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
 
     def __call__(
         self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True
     ) -> CascadeOutput:
-        """The output for photos, in their order; ``read`` as in :class:`LookAgain`, ``closer`` as
-        :class:`Reconsider` takes it.
+        """The output for photos, in their order; ``read`` is as in :class:`LookAgain`, ``closer`` as in
+        :class:`Reconsider`.
 
-        :raises BundleError: the output of a network holds NaN or infinity, of which no probability can be made.
+        :raises BundleError: the output of a network holds NaN or infinity.
         """
         turns = []
         for turn in self.turns(photos):
@@ -149,7 +154,7 @@ class Cascade:
         return self.finish(turns, read, closer=closer)
 
     def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
-        """Ask each network about the photos that those before it are not sure of."""
+        """Run each network on the photos that none before it is sure of."""
         waiting = np.arange(len(photos))
         for stage, engine in enumerate(self.engines):
             output = engine(seen_by(stage, [photos[row] for row in waiting.tolist()]))
@@ -160,8 +165,10 @@ class Cascade:
                 return
 
     def finish(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> CascadeOutput:
-        """For each photo the output of the network that was sure, and what a second look makes of the main one's."""
-        found = self._in_order(turns)
+        """Merge the outputs of the networks that were sure, and take a second look at photos that the main one
+        answered.
+        """
+        found = self._merge(turns)
         if self.second_look is None:
             return found
         again = LookAgain(read, self.squares, self._ask_main)
@@ -169,8 +176,9 @@ class Cascade:
         return found._replace(**self.second_look(found.output, again, rows=by_main, closer=closer)._asdict())
 
     def judge(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """How probable each species is in parts of photos, each RGB uint8 [H, W, 3], to the main network, taken that
-        each shows one of them: float64 [N, S].
+        """Species probabilities of N parts of photos, each RGB uint8 [H, W, 3], by the main network: float64 [N, S].
+
+        Each part is assumed to show a known species.
         """
         output = self._ask_main([self.squares(part) for part in parts])
         return species_probabilities(self._manifest.calibration.joint(output.outputs), self._manifest.taxonomy)
@@ -181,31 +189,31 @@ class Cascade:
         _check_finite(output)
         return output
 
-    def _in_order(self, turns: Sequence[Turn]) -> CascadeOutput:
-        parts = [self._sure_output(stage, turn) for stage, turn in enumerate(turns)]
-        if len(parts) == 1:
-            return CascadeOutput(parts[0], np.zeros(len(turns[0].rows), np.int64), {}, {})
+    def _merge(self, turns: Sequence[Turn]) -> CascadeOutput:
+        outputs = [self._sure_output(stage, turn) for stage, turn in enumerate(turns)]
+        if len(outputs) == 1:
+            return CascadeOutput(outputs[0], np.zeros(len(turns[0].rows), np.int64), {}, {})
         rows = [turn.rows[turn.sure] for turn in turns]
         stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
         order = np.argsort(np.concatenate(rows))
-        output = RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)))
+        output = RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*outputs, strict=True)))
         return CascadeOutput(output, stages[order], {}, {})
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
-        """How certain an early network is of each photo, float64 [B]: what its threshold is for."""
+        """Certainty of an early network about each photo, float64 [B], to be compared with its threshold."""
         m = self._manifest
         calibration = m.calibration.with_temperatures(m.early[stage].temperatures)
         return calibration.certainty(output.outputs, self._learned)
 
     def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
-        """bool [B]: which photos a network is sure of; the main one of all."""
+        """Which photos a network is sure of, bool [B]; the main one is sure of all."""
         early = self._manifest.early
         if stage == len(early):
             return np.ones(len(output.species), dtype=bool)
         return self.certainty(stage, output) > early[stage].threshold
 
     def _sure_output(self, stage: int, turn: Turn) -> RawOutput:
-        """The output for the photos that a network is sure of, on the scale of the main one."""
+        """The output for the photos that a network is sure of, on the scale of the main network."""
         m = self._manifest
         if not m.early:
             return turn.output
@@ -213,13 +221,13 @@ class Cascade:
         if stage < len(m.early):
             own = m.early[stage].temperatures
             species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
-            nothing = np.zeros((len(species), m.backbone.feature_dim), np.float32)
-            output = RawOutput(nothing, species, leaf, output.scores)
+            no_features = np.zeros((len(species), m.backbone.feature_dim), np.float32)
+            output = RawOutput(no_features, species, leaf, output.scores)
         return output
 
 
 def seen_by(stage: int, photos: Sequence[Squares]) -> np.ndarray:
-    """What one of the networks sees of a batch, RGB uint8 [B, size, size, 3]."""
+    """The input batch of the network at a stage, RGB uint8 [B, size, size, 3]."""
     return np.stack([squares[stage] for squares in photos])
 
 

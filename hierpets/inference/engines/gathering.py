@@ -1,4 +1,4 @@
-"""Photos of several threads in one call: a GPU computes a few hard photos no faster than many."""
+"""Batches the photos of several threads into one call: a GPU takes as long for a few photos as for many."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["GatheringEngine"]
 
 
 class GatheringEngine:
-    """An engine that computes one call at a time: all photos that came meanwhile are the next one, ``most`` at a time.
+    """Runs one batch at a time: photos that arrive meanwhile form the next batch, of at most ``most`` photos.
 
-    Nobody waits for photos that may never come: a call alone is computed at once.
+    A single call is computed at once, without waiting for others.
     """
 
     def __init__(self, engine: Engine, most: int):
@@ -39,7 +39,7 @@ class GatheringEngine:
         return call.output.result()
 
     def _take(self) -> list[_Call]:
-        """The calls that have waited longest; the first of them however large it is."""
+        """The calls that have waited longest, up to ``most`` photos; at least one, however large it is."""
         taken, photos = list[_Call](), 0
         while self._waiting and (not taken or photos + len(self._waiting[0].pixels) <= self._most):
             taken.append(self._waiting.popleft())
@@ -49,7 +49,7 @@ class GatheringEngine:
     def _run(self, calls: Sequence[_Call]) -> None:
         try:
             output = self._engine(np.concatenate([call.pixels for call in calls]))
-        except Exception as error:  # each of the callers finds out which of its photos it was
+        except Exception as error:  # each caller then finds out which of its photos caused it
             for call in calls:
                 call.output.set_exception(error)
             return

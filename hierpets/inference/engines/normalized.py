@@ -1,4 +1,4 @@
-"""Pixels for exported files, which take the input of a network as it is trained."""
+"""An engine for exported files, whose input is normalized as in training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NormalizedEngine"]
 
 
 class NormalizedEngine:
-    """An engine of ``run``, which maps float32 [B, 3, h, w] to the same outputs."""
+    """Normalizes pixels and passes them to ``run``, which maps float32 [B, 3, h, w] to the outputs."""
 
     device = "cpu"
     precision: Precision = "f32"

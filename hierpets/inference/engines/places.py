@@ -1,4 +1,4 @@
-"""What the main network answers at each place of a photo, on the CPU. Needs no torch."""
+"""The output of the main network at each place of its last feature map, on the CPU. Needs no torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["PlaceEngine", "Places"]
 
 
 class Places(NamedTuple):
-    """The answers at ``side`` x ``side`` places: ``output`` has a row for each, from left to right and top to bottom.
+    """The outputs at ``side`` x ``side`` places: a row of ``output`` for each, from left to right and top to bottom.
 
-    Each place answers for all that its features see, which is far more than its share of the photo.
+    The receptive field of a place is far larger than its share of the photo.
     """
 
     output: RawOutput
@@ -27,10 +27,10 @@ class Places(NamedTuple):
 
 
 class PlaceEngine:
-    """Runs the graph of a bundle up to its last map, and the heads at each place of it.
+    """Runs the graph of a bundle up to its last feature map, and the heads at each place of that map.
 
-    Compiled, and OpenVINO imported, at the first call: most predictions look for no regions, and torch needs neither.
-    ``size`` may be another than the network was made for: it sees larger photos in the same way, with more places.
+    OpenVINO is imported and the graph compiled at the first call, as most predictions do not look for regions.
+    ``size`` may differ from the input size of the network: a larger photo has more places.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PlaceEngine:
         self._compiled: tuple[Callable[[np.ndarray], RawOutput], int] | None = None
 
     def __call__(self, photo: np.ndarray) -> Places:
-        """The answers for a photo, RGB uint8 [size, size, 3].
+        """The outputs for a photo, RGB uint8 [size, size, 3].
 
         :raises BundleError: as :meth:`compiled`.
         :raises ConfigError: as :meth:`compiled`.
@@ -57,7 +57,7 @@ class PlaceEngine:
         return Places(run(photo[None]), side)
 
     def compiled(self) -> tuple[Callable[[np.ndarray], RawOutput], int]:
-        """What runs one photo [1, size, size, 3], and the places on a side.
+        """The function that runs one photo [1, size, size, 3], and the number of places on a side.
 
         :raises BundleError: the graph is missing or damaged.
         :raises ConfigError: its features are not the mean over places.

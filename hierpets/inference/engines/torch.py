@@ -21,15 +21,15 @@ from hierpets.workers import cores
 
 __all__ = ["TorchEngine"]
 
-BATCH_SIZES = 16  # powers of two, more than any memory holds
-ROUNDED = (torch.nn.Conv2d, torch.nn.Linear)  # and none made of them, which may compute something of their weights
+BATCH_SIZES = 16  # number of batch sizes, powers of two: more than fit into any memory
+ROUNDED = (torch.nn.Conv2d, torch.nn.Linear)  # not their subclasses, which may compute with their weights
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class MixedNetwork(torch.nn.Module):
-    """A copy of a network whose backbone computes in half precision; heads and scores keep float32, and cost little.
+    """A copy of a network whose backbone computes in half precision; heads and scores, which cost little, keep float32.
 
-    Filters and matrices are rounded here once, as autocast would round them for each batch anew.
+    Weights are rounded once here; autocast would do it again for each batch.
     """
 
     def __init__(self, network: HierarchicalNetwork, device: str, dtype: torch.dtype):
@@ -46,7 +46,7 @@ class MixedNetwork(torch.nn.Module):
 
 
 class FromPixels(torch.nn.Module):
-    """A network that takes pixels uint8 [B, h, w, 3], and normalizes them where it runs: a quarter is copied there."""
+    """A network that takes pixels uint8 [B, h, w, 3] and normalizes them on its device: a quarter as much to copy."""
 
     scale: torch.Tensor
     offset: torch.Tensor
@@ -64,14 +64,14 @@ class FromPixels(torch.nn.Module):
 
 
 class TorchEngine:
-    """Runs a network in channels_last; on CUDA, copies of one batch overlap with the computing of another.
+    """Runs a network in channels_last; on CUDA, copying one batch overlaps with computing another.
 
-    cuDNN plans every convolution anew for each size of a batch, and so does ``compile``: there, batches are filled up
-    to a power of two. Torch keeps cuDNN's plans with the thread that made them, and making them takes seconds: one
-    thread of the engine's own runs every batch, whichever threads ask. ``guard`` is that of the network's backbone:
-    where the network fails, it says which plugin built it.
+    cuDNN plans convolutions for each batch size, and ``compile`` compiles for each: batches are therefore padded to a
+    power of two on CUDA and with ``compile``. Planning takes seconds, and torch keeps the plans per thread: a thread of
+    the engine's own runs every batch. ``guard`` is that of the network's backbone: if the network fails, it reports the
+    plugin that built it.
 
-    :raises DeviceError: at the call, too: the GPU does not support ``precision``, or has not the memory.
+    :raises DeviceError: the GPU does not support ``precision`` or has too little memory; also raised by calls.
     """
 
     name = "torch"
@@ -90,7 +90,7 @@ class TorchEngine:
             raise DeviceError("--precision bf16: this GPU does not support it; choose f32, f16")
         self.device, self._guard = device, guard
         self.precision: Precision = precision
-        # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
+        # Every core decodes for a GPU, which always has a next batch; on the CPU the network itself takes all cores.
         self.workers, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
         self._copies = Copies() if device == "cuda" else None
         self._thread = _own_thread(device)
@@ -102,11 +102,11 @@ class TorchEngine:
         self._network = torch.compile(whole, dynamic=False, **_compile_limits()) if compile else whole
 
     def __call__(self, pixels: np.ndarray) -> RawOutput:
-        batch = torch.from_numpy(_filled_up(pixels) if self._planned else pixels)
+        batch = torch.from_numpy(_padded(pixels) if self._planned else pixels)
         if self._copies is not None:
             batch = batch.pin_memory()
         pending = self._thread.submit(self._submit, batch, len(pixels)).result()
-        return pending.result()  # on CUDA another batch is on its way meanwhile
+        return pending.result()  # on CUDA, the next batch is submitted meanwhile
 
     @within_gpu_memory()
     @torch.inference_mode()
@@ -123,7 +123,9 @@ class TorchEngine:
 
 
 class Pending(NamedTuple):
-    """An output that may still be on its way; on CUDA ``arrived`` says when it is there. The first ``rows`` count."""
+    """An output that may still be being copied: on CUDA, ``arrived`` is the event of its arrival. Rows after the first
+    ``rows`` are padding.
+    """
 
     rows: int
     output: NetworkOutput
@@ -137,13 +139,13 @@ class Pending(NamedTuple):
 
 
 class Copies:
-    """Batches from pinned memory to the GPU on a stream of their own; outputs back without waiting for them."""
+    """Copies batches from pinned memory to the GPU on a stream of its own, and outputs back asynchronously."""
 
     def __init__(self) -> None:
         self._stream = torch.cuda.Stream()
 
     def upload(self, batch: torch.Tensor) -> torch.Tensor:
-        """The batch on the GPU, when the current stream gets there."""
+        """The batch on the GPU; the current stream waits for the copy."""
         with torch.cuda.stream(self._stream):
             on_device = batch.to("cuda", non_blocking=True)
         current = torch.cuda.current_stream()
@@ -152,7 +154,7 @@ class Copies:
         return on_device
 
     def download(self, rows: int, output: NetworkOutput) -> Pending:
-        """The output in pinned memory, when its event has come."""
+        """Start to copy the output into pinned memory."""
         host = [torch.empty(tensor.shape, dtype=torch.float32, pin_memory=True) for tensor in output]
         for target, source in zip(host, output, strict=True):
             target.copy_(source, non_blocking=True)
@@ -162,7 +164,7 @@ class Copies:
 
 
 def _own_thread(device: str) -> ThreadPoolExecutor:
-    """A thread whose current GPU is that of the thread that calls: each would have the first one otherwise."""
+    """A pool of one thread with the same current GPU as the calling thread; by default it would be the first GPU."""
     if device != "cuda":
         return ThreadPoolExecutor(1, thread_name_prefix="torch")
     chosen = (torch.cuda.current_device(),)
@@ -170,16 +172,17 @@ def _own_thread(device: str) -> ThreadPoolExecutor:
 
 
 def _compile_limits() -> dict[str, Any]:
-    """That each network is compiled for every size of a batch, where torch can be told so: by itself it compiles for
-    eight, those of all networks together, and runs what comes later as it is.
+    """Options that make torch compile each network for every batch size, if this version of torch has them.
+
+    By default it compiles for eight sizes, counted over all networks, and runs later ones uncompiled.
     """
     known = inspect.signature(torch.compile).parameters
     limits = {"isolate_recompiles": True, "recompile_limit": BATCH_SIZES}
     return {name: limit for name, limit in limits.items() if name in known}
 
 
-def _filled_up(pixels: np.ndarray) -> np.ndarray:
-    """A batch padded with black photos, up to a power of two; no row depends on another."""
+def _padded(pixels: np.ndarray) -> np.ndarray:
+    """A batch padded with black photos to a power of two; this changes no output, as rows are independent."""
     rows = filled_size(len(pixels))
     if rows == len(pixels):
         return pixels

@@ -1,4 +1,4 @@
-"""The shampoo for a prediction, by rules that are plugins."""
+"""Recommend a shampoo for a prediction, by rules that are plugins."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hierpets.workers import ProcessLock
 
 __all__ = ["Adviser"]
 
-# Rules need not bear two threads, and two predictors may share the module of one.
+# Rules need not be thread-safe, and two predictors may share the module of a rule.
 _one_at_a_time = ProcessLock()
 
 _log = logging.getLogger(__name__)
 
 Look = Callable[[str], np.ndarray]
-"""Looks for animals beside a pet of this species: for each species the probability that one of it is there, [S]."""
+"""Searches a photo for animals beside a pet of this species; returns the probability of each species, [S]."""
 
 
 class Adviser:
-    """Recommends for the predictions of one model, for any number of threads."""
+    """Recommends products for the predictions of one model; any number of threads may share it."""
 
     def __init__(self, manifest: Manifest, recommender: Recommender):
         self._recommender = recommender
@@ -37,30 +37,33 @@ class Adviser:
     def __call__(
         self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look | None, explain: bool
     ) -> RecommendationRecord | None:
-        """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says; None for a
-        photo that could not be read. Before it harms any animal, the photo is given a ``look`` for others, if there is
-        one.
+        """Recommend a product that harms neither the pet, nor what it looks like without ``only``, nor an animal beside
+        it.
+
+        ``beside`` are the species probabilities of other animals in the photo. Before a product is recommended that
+        harms some species, ``look`` searches the photo for other animals, if it is given. None for a photo that could
+        not be read.
         """
         if one.decision is None:
             return None
         try:
             found = self._recommend(one, beside)
             if look is not None and self._may_harm(found):
-                found = self._after_a_look(look, one, beside) or found
+                found = self._after_search(look, one, beside) or found
             return found.record(explain=explain)
-        except Exception as error:  # what a rule does wrong must not cost the photo its prediction
+        except Exception as error:  # a rule that fails must not lose the prediction
             _log.warning("%s: no recommendation: %s", one.path, error, exc_info=_is_unexpected(error))
             return RecommendationRecord.failed(str(error) or type(error).__name__)
 
     def _may_harm(self, found: Recommendation) -> bool:
         return found.product is not None and bool(self._recommender.catalog.hazards[found.product.id])
 
-    def _after_a_look(self, look: Look, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
-        """What suits it beside the animals that are seen; None where none are."""
+    def _after_search(self, look: Look, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
+        """The recommendation in view of other animals that ``look`` finds; None if it finds none."""
         assert one.decision is not None
         try:
             bystanders = look(one.decision.species)
-        except Exception as error:  # such as a photo that is gone: there may be any animal in it
+        except Exception as error:  # such as a deleted photo: it may show any animal
             _log.warning(
                 "%s: cannot be searched for other animals: %s", one.path, error, exc_info=_is_unexpected(error)
             )
@@ -71,13 +74,13 @@ class Adviser:
         self, one: Prediction, beside: Sequence[np.ndarray], bystanders: np.ndarray | None = None
     ) -> Recommendation:
         joint, decision = one.joint, one.decision
-        assert joint is not None  # what could be read has both
+        assert joint is not None  # set for every photo that could be read
         assert decision is not None
         looks_like = None
         if one.unrestricted is not None:
             looks_like = species_probabilities(one.unrestricted, self._taxonomy)
             if not one.looks_like_a_pet:
-                looks_like = np.zeros_like(looks_like)  # of no known species: it may be any animal
+                looks_like = np.zeros_like(looks_like)  # no probability mass: it may be any animal
         unlisted = 1.0 - decision.listed if decision.species in self._judged else None
         with _one_at_a_time:
             return self._recommender.recommend(

@@ -1,4 +1,4 @@
-"""A prediction as a card of HTML, for notebooks."""
+"""A prediction as an HTML card, for notebooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render_card"]
 
-THUMBNAIL = 320  # pixels of the longer side; the card shows it at half the size on a sharp screen
+THUMBNAIL = 320  # pixels of the longer side; shown at half that height, for high-resolution screens
 _BAR = (
     '<div style="display:flex;align-items:center;gap:.5em;font-size:90%">'
     '<span style="width:13em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{name}</span>'
@@ -26,7 +26,7 @@ _BAR = (
 
 
 def render_card(prediction: Prediction) -> str:
-    """The photo's thumbnail, if it can be read, the prediction, bars of the top leaves, the shampoo, the regions."""
+    """The card: a thumbnail if the photo can be read, the prediction, bars of the top leaves, shampoo and regions."""
     decision, advice = prediction.decision, prediction.recommendation
     parts = [f"<div><code>{escape(prediction.path)}</code></div>"]
     parts.append(f"<div><b>{escape(prediction.headline())}</b></div>")
@@ -57,7 +57,7 @@ def _thumbnail(prediction: Prediction) -> str:
 
     try:
         photo = read_photo(prediction.photo, shorter_side=THUMBNAIL)
-    except ImageError:  # it has been removed
+    except ImageError:  # deleted since
         return ""
     style = f"height:{THUMBNAIL // 2}px;max-width:{THUMBNAIL}px;object-fit:contain"
     return f'<img alt="" style="{style}" src="{data_uri(photo, THUMBNAIL)}">'

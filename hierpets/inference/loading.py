@@ -1,4 +1,4 @@
-"""From a bundle folder to a predictor, without waiting for what can be done at the same time."""
+"""Load a bundle folder as a predictor; graphs are compiled while everything else is imported and read."""
 
 from __future__ import annotations
 
@@ -52,20 +52,22 @@ def load(
     registry: Registry | str | os.PathLike[str] | None = None,
     recommend: bool = True,
 ) -> Predictor:
-    """Load a bundle folder; by default, the released one. ``compile`` compiles the network with torch.
+    """Load a bundle folder; by default, the released one.
 
-    OpenVINO computes ``workers`` photos at a time, each on its share of the ``threads``; None: one per core. One worker
-    is fastest for one photo, one for each thread for many. If None is given, a photo gets all threads until a call
-    gives more than a few; then the graph is compiled once more, for many. With torch both are left to torch.
-    Each of several workers may compute a few photos ``together``, which takes less time and, for graphs of their own,
-    more memory: false for a server, whose photos come one by one. No answer depends on it.
+    ``compile`` compiles the network with torch. With OpenVINO, ``workers`` is the number of photos that are computed at
+    a time, each on its share of the ``threads`` (None: one per core). One worker is fastest for one photo, a worker per
+    thread for many. With ``workers`` None, each photo gets all threads until a call has more than a few photos; then
+    the graph is compiled once more, for many. With the engine torch,
+    torch decides both for the networks.
+    With ``together``, each of several workers may compute a few photos at once, which is faster and takes more memory
+    for another graph; pass False for a server, whose photos arrive one by one. Predictions do not depend on it.
     ``registry`` is a loaded registry or the path of a ``registry.yaml``; None: that of ``HIERPETS_REGISTRY``, else the
-    built-in one. Without ``recommend`` no shampoo is recommended.
+    built-in one. Without ``recommend``, predictions have no recommendation.
 
-    :raises ConfigError: an engine, device or precision that does not exist, or an argument of another type.
+    :raises ConfigError: an engine, device or precision that does not exist, or an argument of the wrong type.
     :raises BundleError: a missing or damaged bundle.
     :raises RegistryError: a missing or invalid registry.
-    :raises DeviceError: the device, engine or precision is not available, or the GPU has not the memory.
+    :raises DeviceError: the device, engine or precision is not available, or the GPU has too little memory.
     """
     check_choices(engine=engine, precision=precision)
     check_path("bundle", bundle)
@@ -77,8 +79,8 @@ def load(
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
     how = Compute(precision, workers or 1, threads, together)
     prepare_environment()
-    # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
-    # imported alone: beside the other imports that takes twice as long.
+    # Compiling the graph takes one core about as long as everything else takes another. OpenVINO is imported before the
+    # thread starts: in parallel with other imports, it takes twice as long.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")
@@ -93,12 +95,12 @@ def load(
         model = model_id(folder, manifest)
         plugins = load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
-        engines: Sequence[Engine]  # in the order in which they are asked
+        engines: Sequence[Engine]  # in the order of the cascade
         if chosen_engine == "openvino":
             engines = _checked(folder, opening.result(), manifest)
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
-            how = how._replace(precision="auto")  # of what OpenVINO computes all the same
+            how = how._replace(precision="auto")  # of the finder and the detector, which OpenVINO runs all the same
     *early, last = engines
     finder, second_look, bystanders = _looks(folder, manifest, how)
     return Predictor(
@@ -116,7 +118,7 @@ def load(
 
 
 class Compute(NamedTuple):
-    """How OpenVINO computes; each as :func:`load` takes it."""
+    """How OpenVINO computes; the fields are arguments of :func:`load`."""
 
     precision: Precision
     workers: int
@@ -138,7 +140,7 @@ def _check_counts(**counts: int | None) -> None:
 
 
 def _for_many(folder: Path, how: Compute, registry: Registry) -> Callable[[], Predictor] | None:
-    """What loads the same bundle for many photos, with a worker for each thread; None where there is but one."""
+    """A function that loads the same bundle with a worker per thread; None if there is only one thread."""
     most = how.threads or cores()
     if most == 1:
         return None
@@ -149,7 +151,7 @@ def _for_many(folder: Path, how: Compute, registry: Registry) -> Callable[[], Pr
 def _read_networks(
     folder: Path, manifest: Manifest, registry: Registry, device: str, precision: Precision, *, compile: bool
 ) -> Sequence[Engine]:
-    """The networks, run by torch."""
+    """The engines of the networks, run by torch."""
     with needed_for("the engine torch", DeviceError):
         from hierpets.inference.engines.gathering import GatheringEngine
         from hierpets.inference.engines.torch import TorchEngine
@@ -161,13 +163,14 @@ def _read_networks(
         TorchEngine(network, spec.preprocess, device, chosen, compile=compile, guard=guard)
         for network, spec, guard in zip(networks, manifest.networks, guards_of(manifest, registry), strict=True)
     )
-    # Of each batch only the hard photos are left for the networks that come later.
+    # Only the few hard photos of each batch reach the later networks.
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
 def _looks(folder: Path, manifest: Manifest, how: Compute) -> tuple[RegionFinder | None, SecondLook | None, Bystanders]:
-    """What finds animals in photos, what looks again where the network is not sure, and what looks for others beside
-    the pet: on the CPU whatever the engine, for it is the graph that can be cut open.
+    """The region finder and the second look, each None if the model cannot do it, and the search for bystanders.
+
+    They run on the CPU whatever the engine: OpenVINO graphs can be cut at the last feature map.
     """
     from hierpets.inference.detector.bystanders import Bystanders
     from hierpets.inference.detector.network import Detector
@@ -189,7 +192,7 @@ def _looks(folder: Path, manifest: Manifest, how: Compute) -> tuple[RegionFinder
 
 
 def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:
-    """The graphs, if they are those of the manifest.
+    """The graphs, after checking that they fit the manifest.
 
     :raises BundleError: one is missing, or has other shapes.
     """
@@ -205,7 +208,7 @@ def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest)
 
 
 def _open_graphs(folder: Path, how: Compute) -> list[OpenVinoEngine]:
-    """The graphs that lie there, in the order in which they are asked: the manifest is read meanwhile."""
+    """The graphs in the bundle folder, in the order of the cascade, found by name: the manifest is read meanwhile."""
     from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
     has_bf16 = "BF16" in capabilities()

@@ -1,4 +1,4 @@
-"""Many photos: a core for each of several takes less time than all cores for one after the other."""
+"""Load a model once more for many photos: a core for each photo takes less time than all cores for one at a time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:  # the command line imports this module before anything is pre
 __all__ = ["FEW", "MANY", "ModelForMany"]
 
 MANY = 32
-"""Photos from which a model is loaded for many, where their number is known before anything is loaded."""
+"""Number of photos from which on a model is loaded for many, if the number is known beforehand."""
 FEW = 64
-"""Photos of a call that a model loaded for few predicts before it is loaded once more, for many, where their number is
-not known: to load it takes about what it saves in 150 photos, once."""
+"""Number of photos of a call that a model loaded for few predicts before it is loaded once more for many. Loading takes
+about as much time as it saves on 150 photos."""
 
 _log = logging.getLogger(__name__)
 
 
 class ModelForMany:
-    """A model that is loaded for few photos, loaded for many at the first call that has as many; for any number of
-    threads.
-    """
+    """Loads a model for many photos at the first call that has so many; any number of threads may share it."""
 
     def __init__(self, load: Callable[[], Predictor]):
         self._load = load
@@ -34,7 +32,7 @@ class ModelForMany:
         self._loaded: Predictor | None = None
 
     def instead_of(self, few: Predictor) -> Predictor:
-        """The same model as that for ``few``, or that itself where the bundle is no longer what it was."""
+        """The predictor for many photos; ``few`` itself if the bundle has changed since, or cannot be loaded."""
         with self._loading:
             self._loaded = self._loaded or self._load_same(few)
         return self._loaded

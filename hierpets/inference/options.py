@@ -1,4 +1,4 @@
-"""What a caller may ask of a prediction: the same in Python, on the command line, over HTTP and on a cluster."""
+"""The options of a prediction: the same in Python, on the command line, over HTTP and on a cluster."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ __all__ = ["PredictOptions", "Restriction", "find_class"]
 
 
 class Restriction(NamedTuple):
-    """The ``leaves`` bool [L] that a pet may be, and which species are ``closed`` bool [S]: of these the caller named
-    single breeds, and not the species, so that a pet of theirs is of one of them.
+    """The ``leaves`` bool [L] that a pet may be, and which species are ``closed`` bool [S].
+
+    A species is closed if the caller named breeds of it but not the species itself: its pets are of a named breed.
     """
 
     leaves: np.ndarray
@@ -54,7 +55,8 @@ class PredictOptions(StrictModel):
     def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:
         """``options``, updated with ``words``.
 
-        :raises ConfigError: an option that does not exist or is out of range, all in one message; or no options at all.
+        :raises ConfigError: an option that does not exist or is out of range, all in one message; or ``options`` of
+            another type.
         """
         if options is not None and not isinstance(options, PredictOptions):
             raise ConfigError(
@@ -68,7 +70,7 @@ class PredictOptions(StrictModel):
             raise ConfigError("\n".join(problem_lines(error, cls))) from None
 
     def restriction(self, taxonomy: Taxonomy) -> Restriction | None:
-        """What ``only`` allows; None if it is empty.
+        """The classes that ``only`` allows; None if it is empty.
 
         :raises ConfigError: a name that is not in the taxonomy.
         """
@@ -76,14 +78,16 @@ class PredictOptions(StrictModel):
 
 
 def find_class(given: str, taxonomy: Taxonomy) -> Leaf:
-    """The class that a name stands for: a species, which has no breed then; ``species/breed``, or a breed that one
-    species alone has; or another name of one, in any language: ``"Deutscher Schäferhund"``.
+    """Find the class that a name stands for.
 
-    :raises DataError: a name that the taxonomy does not know, with a suggestion, or one of several breeds.
+    The name may be a species (the result then has no breed), ``species/breed``, a breed that only one species has, or
+    another name of one of these in any language: ``"Deutscher Schäferhund"``.
+
+    :raises DataError: the taxonomy does not know the name (with a suggestion), or several species have such a breed.
     """
     labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
     name = given if given in labels else find_label(given, labels) or given
-    if name in taxonomy.species:  # a breed may be called so as well
+    if name in taxonomy.species:  # even if a breed has the same name
         return Leaf(name, None)
     found = [leaf for leaf in taxonomy.leaves if name in (str(leaf), leaf.breed)]
     if not found:
@@ -98,19 +102,19 @@ def find_class(given: str, taxonomy: Taxonomy) -> Leaf:
 
 
 def _restriction(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
-    """What these allow.
+    """The restriction to the classes with these names.
 
     :raises ConfigError: a name that :func:`find_class` does not find.
     """
-    allowed, whole = np.zeros(len(taxonomy.leaves), dtype=bool), np.zeros(len(taxonomy.species), dtype=bool)
+    breeds, species = np.zeros(len(taxonomy.leaves), dtype=bool), np.zeros(len(taxonomy.species), dtype=bool)
     for name in dict.fromkeys(names):
         try:
             label = find_class(name, taxonomy)
         except DataError as error:
             raise ConfigError(f"only: {error}") from None
         if label.breed is None:
-            whole[taxonomy.species_index(label.species)] = True
+            species[taxonomy.species_index(label.species)] = True
         else:
-            allowed[taxonomy.leaf_index(*label)] = True
-    closed = np.array([allowed[columns].any() for columns in taxonomy.slices]) & ~whole
-    return Restriction(allowed | whole[taxonomy.leaf_species], closed)
+            breeds[taxonomy.leaf_index(*label)] = True
+    closed = np.array([breeds[columns].any() for columns in taxonomy.slices]) & ~species
+    return Restriction(breeds | species[taxonomy.leaf_species], closed)

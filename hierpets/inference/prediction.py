@@ -1,4 +1,4 @@
-"""The prediction for one photo: typed for Python, a record for files and HTTP, words for people."""
+"""The prediction for one photo: typed attributes, a record for files and HTTP, and a line of text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction", "Region"]
 
-LEAST_RIVAL = 0.01  # probability of a breed that is named beside the most probable one
+LEAST_RIVAL = 0.01  # lowest probability at which the text mentions another breed beside the most probable one
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -35,14 +35,15 @@ class Prediction:
 
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
-    ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
-    much the photo looks like a pet; ``unrestricted`` float64 [L], where ``only`` leaves classes out, is what ``joint``
-    was before; ``decision`` everything behind the prediction; ``stage`` the number of the network that answered, 0 for
-    the first that is asked; ``second_look`` the part of the photo that was looked at again, if it left doubt and its
-    animal is small; ``objection`` by how much the pet score was lowered for what looks like another animal;
-    ``origins`` how the model learned each leaf. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does
-    not keep it. ``regions`` are the animals in the photo from left to right, None unless they were asked for.
-    ``language`` is that of its sentences.
+    ``decision`` has the details behind them.
+
+    ``joint`` float64 [L] are the probabilities of all leaves, given that the breed is a listed one; ``unrestricted``
+    float64 [L] are those before ``only`` left classes out, None without ``only``. ``pet_score`` says how much the photo
+    looks like a pet; ``objection`` is how much it was lowered because the photo looks like another animal. ``stage`` is
+    the number of the network that answered, 0 for the first of the cascade. ``second_look`` is the part of the photo
+    that was looked at again, around a small animal, if there was doubt. ``origins`` says how the model learned each
+    leaf. ``regions`` are the animals in the photo from left to right, None unless requested. ``photo`` is kept by
+    ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``language`` is that of its sentences.
     """
 
     path: str
@@ -70,17 +71,17 @@ class Prediction:
 
     @property
     def species(self) -> str | None:
-        """The most probable one; None for a photo of no known pet, and for one that could not be read."""
+        """The most probable species; None for a photo of no known pet, and for one that could not be read."""
         return self.decision.species if self.decision and self.decision.source != "not_a_known_pet" else None
 
     @property
     def breed(self) -> str | None:
-        """The breed that is named; None above breed level."""
+        """The predicted breed; None above breed level."""
         return self.decision.breed if self.decision and self.decision.level == "breed" else None
 
     @property
     def breeds(self) -> tuple[str, ...]:
-        """The breeds of which one is right, best first, where no single one is sure enough; else empty."""
+        """The few breeds that the answer leaves open because no single one is sure enough, best first; else empty."""
         return tuple(str(leaf.breed) for leaf, _ in self.decision.breeds) if self.decision else ()
 
     @property
@@ -90,7 +91,7 @@ class Prediction:
 
     @property
     def probability(self) -> float | None:
-        """Of the prediction at its level; None for ``unknown`` and for a photo that could not be read."""
+        """The probability of the prediction at its level; None for ``unknown`` and for an unreadable photo."""
         d = self.decision
         if d is None or d.level == "unknown":
             return None
@@ -108,13 +109,13 @@ class Prediction:
 
     @property
     def looks_like_a_pet(self) -> bool:
-        """Whether the photo looks like a pet of a known species, whatever ``only`` says; True without such a score."""
+        """Whether the photo looks like a pet of a known species, whatever ``only`` says; True without a pet score."""
         least = self.thresholds.pet
         return self.pet_score is None or least is None or self.pet_score >= least
 
     def record(self) -> PredictionRecord:
-        """The record of ``docs/output.md``."""
-        # Its models take longer to import than a photo takes: only what wants a record waits for them.
+        """The record described in ``docs/output.md``."""
+        # Imported only when needed: the import takes longer than predicting a photo.
         from hierpets.inference.recording import record_of
 
         return record_of(self)
@@ -127,12 +128,12 @@ class Prediction:
         """The record as JSON, in one line."""
         record = self.record()
         try:
-            return record.model_dump_json()  # straight to text: by way of :meth:`to_json` it takes twice as long
-        except ValueError:  # bytes of a file name that are no UTF-8, which pydantic does not write
+            return record.model_dump_json()  # half the time of going through :meth:`to_json`
+        except ValueError:  # a file name that is not valid UTF-8, which pydantic cannot write
             return json.dumps(record.model_dump(mode="json"), separators=(",", ":"))
 
     def __str__(self) -> str:
-        """One line, in its language: the prediction and the shampoo."""
+        """One line in the prediction's language: the prediction and the shampoo."""
         with speaking(self.language):
             return self.headline() + (say("; shampoo: {product}", product=self.shampoo) if self.shampoo else "")
 
@@ -147,7 +148,7 @@ class Prediction:
             return render_card(self)
 
     def headline(self) -> str:
-        """The prediction in one line, in its language."""
+        """The prediction in one line, in its own language."""
         with speaking(self.language):
             return self._headline()
 
@@ -175,17 +176,17 @@ class Prediction:
         return say("{pet}, breed uncertain: {breeds}", pet=text, breeds=shares)
 
     def _name(self, breed: str | None) -> str:
-        """A breed of its species in the language that is spoken; in English its label."""
+        """The name of a breed in the current language; its label in English."""
         assert self.decision is not None
         return local_name(self.decision.species, breed) or str(breed)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Region:
-    """One animal of a photo: its ``box``, and the ``prediction`` for what is inside.
+    """One animal in a photo: its ``box``, and the ``prediction`` for what is inside.
 
-    ``box_score`` is how sure the finder is of the box, from 0 to 1: what a file of boxes says, or the detector; None
-    where neither says it.
+    ``box_score`` is the confidence of the box, from 0 to 1, by the file of boxes or the detector; None if there is
+    none.
     """
 
     box: Box
@@ -193,7 +194,7 @@ class Region:
     prediction: Prediction
 
     def record(self) -> RegionRecord:
-        """The record of ``docs/output.md``."""
+        """The record described in ``docs/output.md``."""
         from hierpets.inference.recording import record_of_region
 
         return record_of_region(self)

@@ -41,20 +41,20 @@ from hierpets.workers import not_live
 
 __all__ = ["Predictor"]
 
-UNREAD = ""  # instead of a species
+UNREAD = ""  # stands for the species of a photo that cannot be read
 
 
 class Predictor:
-    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; to call it is to predict.
+    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; calling it is :meth:`predict`.
 
-    Each process loads its own: one that is forked from it has none of the threads that compute, and would wait for them
-    for ever. Start processes with multiprocessing's ``spawn`` or ``forkserver``.
+    Each process must load its own: a forked process lacks the threads that compute, and would wait for them forever.
+    Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
-    ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them; ``bundle`` is the folder that it was loaded from, or None. Without a ``finder`` it finds no regions, without a
-    ``second_look`` each photo is looked at once, and without ``bystanders`` no photo is searched for other animals
-    before what harms them is recommended. ``for_many`` loads the same model for many photos at a time, without shampoos
-    of its own: of a call with more than a few it predicts those that follow.
+    ``manifest`` describes the model and ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all
+    of them; ``bundle`` is the folder that it was loaded from, or None. Without a ``finder`` it finds no regions;
+    without a ``second_look`` it looks at each photo once; without ``bystanders`` it does not search photos for other
+    animals before it recommends a product that could harm them. ``for_many`` loads the same model, without
+    recommendations, for many photos at a time: it predicts all but the first few photos of a large call.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Predictor:
         self._bystanders = bystanders
         self._for_many = ModelForMany(for_many) if for_many is not None else None
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
-        # Finding them takes milliseconds, and a server is asked for the same with every batch.
+        # Computing them takes milliseconds, and a server needs the same ones for every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
 
     def __repr__(self) -> str:
@@ -95,12 +95,12 @@ class Predictor:
 
     @property
     def engine(self) -> Engine:
-        """What runs the main network."""
+        """The engine that runs the main network."""
         return self.cascade.engines[-1]
 
     @property
     def recommends(self) -> bool:
-        """Whether its predictions recommend a product."""
+        """Whether its predictions include a recommendation."""
         return self._advise is not None
 
     @property
@@ -134,22 +134,22 @@ class Predictor:
         boxes: BoxFile | None = None,
         **words: Any,
     ) -> Prediction | list[Prediction]:
-        """The prediction for one photo, or a list of them for several, in their order.
+        """Predict one photo, or several: a prediction for a single photo, else a list of them in the order given.
 
         A photo is a path, bytes, an array uint8 [H, W, 3] in RGB or [H, W] in gray, or a PIL image; several are any
-        iterable of these, such as a column of a table. One that cannot be read does not raise: its prediction has an
-        ``error``. Arrays and images that an iterator yields, such as the frames of a video, are copied: it may reuse
-        their memory.
+        iterable of these, such as a column of a table. A photo that cannot be read does not raise: its prediction has
+        an ``error``. Arrays and images that an iterator yields, such as the frames of a video, are copied, so that it
+        may reuse their memory.
 
-        ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
-        ``regions=True`` each animal in a photo has a prediction of its own; ``boxes`` from :func:`hierpets.read_boxes`
-        say where they are.
+        ``words`` are fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
+        ``regions=True``, each animal in a photo gets a prediction of its own; ``boxes`` from
+        :func:`hierpets.read_boxes` say where they are.
 
         :raises ConfigError: an option that does not exist or is out of range, something that is not a photo, or
             ``regions`` of a model that cannot find them.
-        :raises BundleError: ``regions`` without the graph by which animals are found.
+        :raises BundleError: ``regions``, but the graph that finds animals is missing or damaged.
         :raises PluginError: with the engine torch, the plugin of the backbone fails.
-        :raises DeviceError: the GPU has not the memory for one photo.
+        :raises DeviceError: the GPU has too little memory for one photo.
         """
         if is_one_photo(photos):
             return self._list([photos], options, boxes, words)[0]
@@ -174,15 +174,15 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         **words: Any,
     ) -> Iterator[Prediction]:
-        """Predictions for any number of photos, even endless, in order and in bounded memory.
+        """Predict any number of photos, even an endless stream, in order and in bounded memory.
 
-        Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to
-        that of the engine. With ``live``, for photos that arrive one by one, each is predicted before the next is asked
-        for; a function says each time whether the next is still to come. ``limits`` bound the bytes and pixels of a
-        photo. ``options``, ``boxes``, ``words``, and what iterators yield, as in :meth:`predict`.
+        Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to that of the
+        engine. ``live`` is for photos that arrive one by one: if true, each is predicted before the next is requested;
+        a function is asked each time whether the next photo is still to come. ``limits`` bound the bytes and pixels of
+        a photo. ``options``, ``boxes``, ``words`` and the photos are as in :meth:`predict`.
 
-        :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
-            photo when it is its turn.
+        :raises ConfigError: as :meth:`predict`; for a wrong argument at the call, for something that is not a photo
+            when its turn comes.
         :raises BundleError, PluginError, DeviceError: as :meth:`predict`.
         """
         if batch_size is not None:
@@ -196,19 +196,21 @@ class Predictor:
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
     ) -> list[Prediction]:
-        """Predictions for a few photos, computed as one batch in the thread that calls: for callers that have threads
-        of their own, such as a server. ``limits`` as in :meth:`stream`.
+        """Predict a few photos as one batch in the calling thread, for callers with threads of their own such as a
+        server.
+
+        ``limits`` are as in :meth:`stream`.
 
         :raises ConfigError, BundleError, PluginError, DeviceError: as :meth:`predict`.
         """
         return self._predict_batch(self._request(options, limits, keep_photos=False), list(NamedPhoto.several(photos)))
 
     def check(self, options: PredictOptions) -> None:
-        """Whether this model can do what is asked.
+        """Check that this model supports the options.
 
-        :raises ConfigError: a name that it does not know, or regions without the score or the map by which animals are
-            found.
-        :raises BundleError: regions without the graph by which animals are found.
+        :raises ConfigError: a name that it does not know, or regions of a model without a pet score or without a
+            spatial feature map, by which animals are found.
+        :raises BundleError: regions, but the graph that finds animals is missing or damaged.
         """
         check_type("options", options, PredictOptions, "PredictOptions")
         options.restriction(self.manifest.taxonomy)
@@ -218,7 +220,8 @@ class Predictor:
             self._finder.check()
 
     def thresholds(self, alpha: float | None = None, max_set: int = MAX_SET) -> Mapping[str, Thresholds]:
-        """What a prediction must exceed, by species, at this alpha or the bundle's; under ``""`` where none is known.
+        """The thresholds by species, at this alpha or the bundle's; those under ``""`` are for photos that cannot be
+        read.
 
         :raises ConfigError: ``alpha`` or ``max_set`` is out of range.
         """
@@ -226,7 +229,7 @@ class Predictor:
         return self._thresholds(asked.alpha, asked.max_set)
 
     def joint(self, output: RawOutput) -> np.ndarray:
-        """Calibrated joint probabilities float64 [B, L] of what the :attr:`engine` gives for a batch."""
+        """Calibrated joint probabilities of the :attr:`engine`'s output for a batch, float64 [B, L]."""
         return self.manifest.calibration.joint(output.outputs)
 
     def _stream(
@@ -282,7 +285,7 @@ class Predictor:
             return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
 
     def _whole(self, request: Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        """The predictions of whole photos. If a batch fails in the end, each photo is run alone, to find which."""
+        """The predictions for whole photos. If the batch fails, each photo is run alone, to find the one that does."""
         try:
             return self._finish(
                 request, run_batch(photos, self.cascade, limits=request.limits, closer=not request.is_part)
@@ -297,7 +300,7 @@ class Predictor:
         return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=error, photo=kept)
 
     def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: Request) -> Prediction:
-        """The same prediction with its regions, or with the error that they met."""
+        """The prediction with its regions, or with the error that occurred in one."""
         if whole.error is not None:
             return whole
         try:
@@ -342,7 +345,7 @@ class Predictor:
         return predictions
 
     def _adviser(self, photo: NamedPhoto, request: Request) -> Callable[..., RecommendationRecord | None]:
-        """What recommends for an animal in a photo."""
+        """A function that recommends a product for an animal in a photo."""
         assert request.advise is not None
         read = partial(self.cascade.decode_closest, photo.photo, request.limits)
         look = None if self._bystanders is None else cache(partial(self._bystanders, read, self.cascade.judge))
@@ -350,6 +353,6 @@ class Predictor:
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:
-    """Those of each species, and of photos that cannot be read."""
+    """The thresholds of each species, and those for photos that cannot be read."""
     names = (*manifest.taxonomy.species, UNREAD)
     return MappingProxyType({name: manifest.policy.thresholds(name, alpha, max_set) for name in names})

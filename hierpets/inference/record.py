@@ -1,4 +1,4 @@
-"""The record of a prediction: from this one definition derive JSON, CSV, Parquet, OpenAPI and ``docs/output.md``."""
+"""The record of a prediction: JSON, CSV, Parquet, OpenAPI and ``docs/output.md`` derive from this one definition."""
 
 from __future__ import annotations
 
@@ -182,11 +182,11 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
 CSV_COLUMNS = tuple(CSV_CELLS)
 QUOTE = "'"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", QUOTE)
-"""How a text begins that a spreadsheet would compute (OWASP, "CSV injection"), or that is quoted already."""
+"""Beginnings of texts that a spreadsheet would compute (OWASP, "CSV injection"), or that are quoted already."""
 
 
 def csv_row(record: Mapping[str, Any]) -> list[Any]:
-    """The cells of :data:`CSV_COLUMNS`, of a record as JSON, safe to open in a spreadsheet."""
+    """The cells of :data:`CSV_COLUMNS` for a record as JSON, safe to open in a spreadsheet."""
     cells = {name: _inside(record, keys) for name, keys in CSV_CELLS.items()}
     cells["breeds"] = " or ".join(breed["label"] for breed in record["breeds"]) or None
     cells["regions"] = "; ".join(map(_named, record["regions"] or ())) or None
@@ -194,20 +194,22 @@ def csv_row(record: Mapping[str, Any]) -> list[Any]:
 
 
 def csv_text(cell: str) -> str:
-    """The text of a cell that :func:`csv_row` made."""
+    """The original text of a cell that :func:`csv_row` may have quoted."""
     return cell[1:] if cell.startswith(QUOTE) and cell[1:].startswith(FORMULA) else cell
 
 
 def csv_line(cells: Sequence[Any]) -> str:
-    """Cells as a line; a cell with a line break is quoted, and the line is then several."""
+    """Cells as a CSV row. A cell with a line break is quoted, so that the row takes several lines."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # what is not in the line's own end would not be quoted
+    csv.writer(line, lineterminator="\r\n").writerow(
+        cells
+    )  # line breaks are quoted only if they are part of the terminator
     return f"{line.getvalue()[:-2]}\n"
 
 
 @cache
 def parquet_schema() -> pa.Schema:
-    """The keys of a record, nested as they are; ``recommendation`` is JSON as text, with ``product`` beside it."""
+    """The Parquet schema of records: nested keys, but ``recommendation`` is JSON text, with ``product`` beside it."""
     pa = require_pyarrow()
     fields = list(_arrow_fields(PredictionRecord, pa))
     fields.insert([field.name for field in fields].index("recommendation") + 1, pa.field("product", pa.string()))
@@ -215,29 +217,29 @@ def parquet_schema() -> pa.Schema:
 
 
 def parquet_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of :func:`parquet_schema`, of a record as JSON."""
+    """The row of :func:`parquet_schema` for a record as JSON."""
     error, regions = record["error"], record["regions"]
     return {
-        **_as_text(record),
+        **_with_text_recommendation(record),
         "path": printable(record["path"]),
         "product": _inside(record, ("recommendation", "product")),
-        "regions": None if regions is None else [_as_text(region) for region in regions],
+        "regions": None if regions is None else [_with_text_recommendation(region) for region in regions],
         "error": {**error, "message": printable(error["message"])} if error else None,
     }
 
 
 def printable(path: str) -> str:
-    """A path as text that every format can hold: bytes of a file name that are no UTF-8 are written ``\\udcXX``."""
+    """A path as text that every format can hold: bytes that are not valid UTF-8 are written as ``\\udcXX``."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _as_text(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _with_text_recommendation(answer: Mapping[str, Any]) -> dict[str, Any]:
     advice = answer["recommendation"]
     return {**answer, "recommendation": json.dumps(advice) if advice else None}
 
 
 def _named(region: Mapping[str, Any]) -> str:
-    """A region in one word: its breed, else its species."""
+    """A region in one word: its breed, else its species, else ``unknown``."""
     best = region["breed"] or (region["species"] if region["level"] != "unknown" else None)
     return best["label"] if best else "unknown"
 

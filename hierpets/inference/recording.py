@@ -1,4 +1,4 @@
-"""From a prediction to its record: for files and HTTP."""
+"""Convert predictions to records, for files and HTTP."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["record_of", "record_of_region"]
 
 
 def record_of(prediction: Prediction) -> PredictionRecord:
-    """The record of ``docs/output.md``."""
+    """The record of a prediction, as described in ``docs/output.md``."""
     regions, error = prediction.regions, prediction.error
-    # What is below was checked when it was made, and a path may hold bytes that are no text: nothing is validated.
+    # Not validated again: the parts have been already, and a path may hold bytes that are not valid text.
     return PredictionRecord.model_construct(
         path=prediction.path,
         model=prediction.model,
@@ -39,7 +39,7 @@ def record_of(prediction: Prediction) -> PredictionRecord:
 
 
 def record_of_region(region: Region) -> RegionRecord:
-    """The record of one animal, as it stands in that of its photo."""
+    """The record of one animal, a part of the record of its photo."""
     return RegionRecord.model_construct(box=region.box, box_score=region.box_score, **_answer(region.prediction))
 
 

@@ -1,4 +1,4 @@
-"""The animals of a photo: where they are, and an answer for each."""
+"""The animals in a photo: where they are, and a prediction for each."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ __all__ = [
     "finder_sizes",
 ]
 
-ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is seen, in which animals are smaller
-STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
-BLANK = 127  # gray, beside a photo that is no square
+ENLARGED = (1.8, 2.2)  # times the input side of the network: animals are smaller in a whole photo
+STRIDE = 32  # input sides are multiples of it, so that every place of the last feature map covers as much
+BLANK = 127  # gray padding beside a photo that is not square
 
 
 class FoundRegions(NamedTuple):
-    """The regions of a photo, and the answers of what was found in it, looks like a pet and is shown in none: a part of
-    one that is, an animal that is too small to be told, or one that may be a horse to the detector.
+    """The regions of a photo, and the predictions for other candidates that look like a pet but are no region.
+
+    The latter, ``unshown``, may be a part of an animal that has a region, too small to be told apart, or a horse by the
+    detector.
     """
 
     regions: tuple[Region, ...]
@@ -47,15 +49,15 @@ class FoundRegions(NamedTuple):
 
 
 def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
-    """Pixels on a side of the squares in which a photo is searched: at first, and in a closer look."""
+    """Sides, in pixels, of the squares in which a photo is searched: in the first and in the closer look."""
     return tuple(STRIDE * round(enlarged * preprocess.size / STRIDE) for enlarged in ENLARGED)
 
 
 class RegionFinder:
-    """Finds animals by what the main network answers at each place, and by a detector, which knows some of the
-    ``species``; ``least`` is the least pet score of an animal.
+    """Finds animals by the outputs of the main network at each place, and by a detector, which knows some ``species``.
 
-    The first of the ``looks`` sees the photo in a smaller square than the second.
+    ``least`` is the lowest pet score of an animal. The first of the ``looks`` sees the photo in a smaller square than
+    the second.
     """
 
     def __init__(
@@ -70,16 +72,16 @@ class RegionFinder:
         self._detector, self._species = detector, known_animals(species)
 
     def check(self) -> None:
-        """Whether it can find any. It is asked before the first photo, and compiles the first look then; the closer one
-        is cut from the same graph.
+        """Check that regions can be found, before the first photo. This compiles the graph of the first look; that of
+        the closer one comes from the same file.
 
-        :raises BundleError: the graph that it needs is missing or damaged.
-        :raises ConfigError: the backbone has no map of places.
+        :raises BundleError: the graph is missing or damaged.
+        :raises ConfigError: the backbone has no spatial feature map.
         """
         self._looks[0].compiled()
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
-        """What may be an animal in the photo, RGB uint8 [H, W, 3]."""
+        """Candidates for the animals in a photo, RGB uint8 [H, W, 3]."""
         first, closer = (self._look(places, pixels) for places in self._looks)
         if not self._species:
             return first.and_those(closer.found_by(Finder.CLOSER_LOOK))
@@ -105,9 +107,9 @@ def answer_boxes(
     boxes: Sequence[FoundBox],
     predict: Callable[[Sequence[NamedPhoto]], Sequence[Prediction]],
 ) -> tuple[Region, ...]:
-    """What is in each box, answered by ``predict`` as a photo of its own.
+    """Predict the content of each box as a photo of its own, by ``predict``.
 
-    :raises HierpetsError: one cannot be answered.
+    :raises HierpetsError: one cannot be predicted.
     """
     regions: list[Region] = []
     for start in range(0, len(boxes), MOST):  # a file may have any number of boxes, each as large as the photo
@@ -121,8 +123,9 @@ def answer_boxes(
 
 
 def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> FoundRegions:
-    """One region for each animal: what is no known pet is none, and two that answer alike are one. Whatever ``only``
-    leaves out counts: of an animal that may not be named, others beside it must not be harmed.
+    """Keep one region for each animal: candidates that are no known pet are dropped, and those of one animal merged.
+
+    This ignores ``only``: an animal that must not be named must not be harmed either.
     """
     predictions = [one.prediction for one in answered]
     answers = [_seen(one) if one.species is not None and one.looks_like_a_pet else None for one in predictions]
@@ -132,7 +135,9 @@ def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> Foun
 
 
 def _may_be_a_pet(one: Prediction) -> bool:
-    """Whether it looks like a pet to the network, whatever the detector objects: what may be one must not be harmed."""
+    """Whether it looks like a pet to the network, even if the detector objects: if it may be one, it must not be
+    harmed.
+    """
     score = None if one.pet_score is None else one.pet_score + one.objection
     return replace(one, pet_score=score).looks_like_a_pet
 
@@ -143,44 +148,47 @@ def advise_together(
     advise: Callable[[Prediction, Sequence[np.ndarray]], RecommendationRecord | None],
     taxonomy: Taxonomy,
 ) -> Prediction:
-    """The photo with its regions, and shampoos that harm none of the animals in it; ``advise`` takes the species of
-    those beside the one that it is for, each float [S].
+    """The prediction with its regions, all with recommendations that harm none of the animals in the photo.
+
+    ``advise`` takes a prediction and the species probabilities of each animal beside it, float [S].
     """
     species = [_species_of(region.prediction, taxonomy) for region in found.regions]
     unshown = [_looks_like(one, taxonomy) for one in found.unshown]
-    # What the whole photo looks like, be it a little or no answer by itself, may be an animal that is in no box.
+    # What the whole photo looks like, however unsure, may be an animal outside of all boxes.
     outside = [*unshown, _looks_like(whole, taxonomy)]
 
-    def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
+    def advised(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         return replace(one, recommendation=advise(one, beside))
 
-    advised = (
-        replace(region, prediction=again(region.prediction, [*species[:i], *species[i + 1 :], *outside]))
+    regions = (
+        replace(region, prediction=advised(region.prediction, [*species[:i], *species[i + 1 :], *outside]))
         for i, region in enumerate(found.regions)
     )
-    return replace(again(whole, [*species, *unshown]), regions=tuple(advised))
+    return replace(advised(whole, [*species, *unshown]), regions=tuple(regions))
 
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
-    """float [S], summing to one, whatever ``only`` allows; to nothing for an animal that is not known."""
+    """Species probabilities, whatever ``only`` allows, float [S]; zeros for an animal of no known species."""
     known = prediction.level != "unknown" and prediction.looks_like_a_pet
     return _looks_like(prediction, taxonomy) if known else np.zeros(len(taxonomy.species))
 
 
 def _looks_like(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
-    """float [S], summing to one, as if it was of a known species, whatever ``only`` allows."""
+    """Species probabilities, whatever ``only`` allows, float [S], given that it is of a known species."""
     return species_probabilities(_seen(prediction), taxonomy)
 
 
 def _seen(prediction: Prediction) -> np.ndarray:
-    """The probabilities of leaves [L], whatever ``only`` allows."""
+    """Leaf probabilities, whatever ``only`` allows, float [L]."""
     joint = prediction.joint if prediction.unrestricted is None else prediction.unrestricted
-    assert joint is not None  # only what could be read has regions
+    assert joint is not None  # a photo that cannot be read has no regions
     return joint
 
 
 def _fitted(photo: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float]]:
-    """The whole photo in the upper left of a square, uint8 [size, size, 3]; the shares of it down and across."""
+    """Fit the whole photo into the upper left of a square, uint8 [size, size, 3]; also return the shares of the
+    square's height and width that it takes.
+    """
     scale = size / max(photo.shape[:2])
     height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

@@ -1,4 +1,4 @@
-"""What is asked of every photo of a call, and what the output of the networks comes to by it."""
+"""The request of a call, which applies to all its photos, and the decisions on the output of the networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Request", "decide_each"]
 
 
 class Request(NamedTuple):
-    """What is asked of every photo of a call; ``is_part``: each is a part of a photo, and looked at once."""
+    """Options and settings of a call. ``is_part``: its photos are parts of a photo, and get no closer second look."""
 
     options: PredictOptions
     restriction: Restriction | None
@@ -34,18 +34,18 @@ class Request(NamedTuple):
 
     @property
     def finds_animals(self) -> bool:
-        """Whether each animal is answered by itself; what is recommended then depends on all of them."""
+        """Whether each animal gets a prediction of its own; recommendations then depend on all of them."""
         return self.options.regions or self.boxes is not None
 
 
 def decide_each(manifest: Manifest, found: CascadeOutput, request: Request) -> Iterator[dict[str, Any]]:
-    """What the output of the networks comes to for each photo: fields of its prediction."""
+    """Decide each photo by the output of the networks; yields the fields of its prediction."""
     m, options, scores = manifest, request.options, found.output.scores
     joint = m.calibration.joint(found.output.outputs)
     unrestricted = closed = None
     if request.restriction is not None:
         unrestricted, closed = joint, request.restriction.closed
-        # What says that it is another breed of a species speaks against those that the caller names of it.
+        # Evidence for an unlisted breed of a species is evidence against the breeds of it that the caller named.
         listed = np.where(closed & bool(m.ood), np.maximum(scores[:, 1:], np.finfo(np.float32).tiny), 1.0)
         joint = restrict(named_probabilities(joint, listed, m.taxonomy), request.restriction.leaves)
     decisions = decide(

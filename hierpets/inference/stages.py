@@ -1,4 +1,4 @@
-"""One photo through the stages of prediction, each with its result: what tracing and timing look at."""
+"""Run one photo through the stages of prediction and yield the result of each, for tracing and timing."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """``squares``: what each network will see."""
+    """``squares``: the input of each network."""
 
     squares: Squares
 
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """The ``turns`` of the networks that were asked, each with a batch of one photo; the last of them answered."""
+    """The ``turns`` of the networks that ran, each with a batch of one photo; the last of them answered."""
 
     turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
 class Decided:
-    """``joint``: float64 [L], the probability of every leaf; ``scores``: [1 + S], if the model has some; and the
-    ``decision`` on them. ``second_look``: the part of the photo that was looked at again, if one was; ``objection``:
-    by how much the pet score was lowered for another animal.
+    """The ``decision``, based on ``joint`` float64 [L], the probability of every leaf, and ``scores`` [1 + S], None if
+    the model has none. ``second_look`` is the part of the photo that was looked at again, if any; ``objection`` is how
+    much the pet score was lowered because the photo looks like another animal.
     """
 
     joint: np.ndarray
@@ -57,7 +57,7 @@ StageResult = Decoded | Preprocessed | NetworkRun | Decided
 
 
 def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResult]:
-    """The result of each of :data:`STAGES`, computed when it is asked for.
+    """Yield the result of each of :data:`STAGES`, computed when it is asked for.
 
     :raises ImageError: the photo cannot be read.
     """

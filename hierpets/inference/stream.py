@@ -1,9 +1,9 @@
-"""Photos through the network: each of a few workers decodes a small batch and finishes its predictions; order is kept.
+"""Predict a stream of photos in batches: a few worker threads each decode, run and finish a batch; order is kept.
 
-On the CPU a worker computes on its own core, so a photo is handed from thread to thread only when it is done. Measured
-beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, workers took the same time per photo while they still
-shared one graph, and take a quarter less with a graph of their own; and that queue, made anew for each call, damages
-the heap of the process (OpenVINO 2026.4).
+On the CPU, a worker computes on its own core, and a photo leaves its thread only when it is finished. Compared with a
+pool of decoders that feeds OpenVINO's AsyncInferQueue, workers that share one graph take the same time per photo, and
+workers with a graph of their own a quarter less. Besides, creating that queue for each call corrupts the heap of the
+process (OpenVINO 2026.4).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hierpets.workers import run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
 
-AHEAD = 4  # batches a worker that may be done before the first of them is; results are small, inputs are let go
+AHEAD = 4  # batches per worker that may finish before the oldest one does; only their small results are kept
 
 R = TypeVar("R")
 
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 
 
 class BatchOutput(NamedTuple):
-    """A batch after the networks: why photos failed and what is wrong with others, by position, and the outputs for all
-    that did not fail, in order and as one or more parts.
+    """A batch after the networks: ``errors`` of photos that failed and ``warnings`` of others, by position, and the
+    outputs for all photos that did not fail, in order, in one or more parts.
     """
 
     photos: Sequence[NamedPhoto]
@@ -48,12 +48,11 @@ def run_batches(
     batch_size: int | None,
     live: Callable[[], bool],
 ) -> Iterator[R]:
-    """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
+    """Yield the result of ``run`` for each batch, in the order of the photos. These may be endless: few are read ahead.
 
-    ``run`` does all that a batch needs in one worker: a thread of its own for its end would take a core from a worker
-    for each batch. ``batch_size`` is the engine's where it is None, or less where so few photos are there that not
-    every worker would get some. Where ``live`` says that the next photo is still to come, those that are there are a
-    batch; so are they where ``photos`` raise.
+    ``run`` does all the work of a batch in one worker: another thread for the last steps would take a core from the
+    workers. ``batch_size`` defaults to the engine's, or less if there would not be a batch for every worker. A batch is
+    run before it is full if ``live`` says that the next photo is still to come, or if ``photos`` raises.
     """
     batches = _in_batches(photos, batch_size or _batch_size(photos, engine), live)
     ahead = AHEAD * engine.workers
@@ -62,42 +61,42 @@ def run_batches(
 
 
 def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, closer: bool) -> BatchOutput:
-    """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it.
+    """Decode a batch and run the networks on it, in the calling thread; ``closer`` is as in :class:`Cascade`.
 
     :raises PluginError: the backbone fails.
-    :raises DeviceError: the GPU has not the memory for one photo.
+    :raises DeviceError: the GPU has too little memory for one photo.
     """
     inputs: dict[int, Squares] = {}
     errors: dict[int, HierpetsError] = {}
     warnings: dict[int, str] = {}
     for position, (name, photo) in enumerate(batch):
         try:
-            told: list[str] = []
-            inputs[position] = cascade.squares(cascade.decode(photo, limits, warn=told.append))
-            if told:
-                warnings[position] = "; ".join(told)
-        except Exception as error:  # whatever one photo raises must not cost the others theirs
+            messages: list[str] = []
+            inputs[position] = cascade.squares(cascade.decode(photo, limits, warn=messages.append))
+            if messages:
+                warnings[position] = "; ".join(messages)
+        except Exception as error:  # one photo must not make the others fail
             errors[position] = photo_error(name, error)
     return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors, limits=limits, closer=closer))
 
 
 def photo_error(name: str, error: Exception) -> HierpetsError:
-    """The error of one photo. What hierpets does not know is logged with its traceback.
+    """The error to report for one photo. An unexpected one is logged with its traceback.
 
-    :raises PluginError, DeviceError: that error, of a backbone or a GPU: what fails on one photo fails on the others.
+    :raises PluginError, DeviceError: an error of a backbone or a GPU is raised again, as it would fail on every photo.
     """
     if isinstance(error, PluginError | DeviceError):
         raise error
     if isinstance(error, HierpetsError):
-        _let_go(error)
+        _drop_tracebacks(error)
         return error
     _log.error("%s: unexpected error", name, exc_info=error)
-    # Without the exception's own words: a client of the server gets the message.
+    # Without the text of the exception: clients of the server get this message.
     return InternalError(f"{name}: unexpected {type(error).__name__}, see the log; please report it with the photo")
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Forget the frames of an error and of what it came from: they would keep a photo and its pixels alive."""
+def _drop_tracebacks(error: BaseException | None) -> None:
+    """Remove the tracebacks of an error and its causes: their frames would keep a photo and its pixels alive."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
@@ -112,7 +111,7 @@ def _ask(
     limits: Limits,
     closer: bool,
 ) -> list[CascadeOutput]:
-    """The outputs for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
+    """The outputs for all inputs, in order. If the batch fails, each photo is run alone, to find the one that does."""
     if not inputs:
         return []
     positions = list(inputs)

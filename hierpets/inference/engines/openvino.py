@@ -25,44 +25,45 @@ from hierpets.workers import ProcessLock, cores
 
 __all__ = ["OpenVinoEngine", "adapted", "capabilities", "compile_model", "for_precision", "require_precision"]
 
-# What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
+# OpenVINO's name of the capability that a precision needs. It silently ignores a precision hint that it cannot follow.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
 
-# Photos that a worker takes at a time where there are many: what Python does for them in a row takes a third less time
-# than after each photo anew, and their second looks, one after the other, find their graphs in the processor's cache.
+# Batch size of a worker when there are many photos: Python's part takes a third less time for photos in a row, and
+# second looks that follow each other find their graphs in the processor's cache.
 STREAM_BATCH = 16
 
-# Photos that a graph in eight-bit integers computes at once where there are as many: a tenth less time each, for its
-# weights are read once for all of them. In floating point the photos push each other out of the processor's cache.
-# That a photo's features are the same to the bit was seen with AVX2, AVX-512, VNNI and AMX: other processors take one.
+# Photos that an int8 graph computes at once: a tenth less time each, as the weights are read once for all of them. In
+# floating point, the photos push each other out of the processor's cache. With AVX2, AVX-512, VNNI and AMX, a photo's
+# features were measured to be bit-identical to those of the photo alone; other processors take one at a time.
 TOGETHER = 8
-SEEN_ON = ("x86_64", "AMD64")
+MEASURED_ON = ("x86_64", "AMD64")
 
-# Compiled graphs in the cache: 7 MB each of the released model, two for each bundle and number of threads.
+# Limit of the cache of compiled graphs: 7 MB each for the released model, two per bundle and number of threads.
 CACHE_BYTES = 2**30
 
 _first_array = ProcessLock()
-# OpenVINO sets the locale of the whole process while it reads a cache, and then puts back what it found (2026.4): two
-# at once put back each other's, and every file that is opened as text after that is taken for ASCII.
+# OpenVINO sets the locale of the whole process while it reads a cache, and then restores the previous one (2026.4). Two
+# threads at once restore each other's, after which Python opens every text file as ASCII.
 _compiling = ProcessLock()
 
 
 def capabilities() -> Collection[str]:
-    """What this CPU computes in, by OpenVINO's names: ``FP32``, ``BF16``, ``FP16``, ..."""
+    """The capabilities of this CPU by OpenVINO's names: ``FP32``, ``BF16``, ``FP16``, ..."""
     return ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def compile_model(
     model: ov.Model | Path, precision: Precision = "f32", *, threads: int | None = None, cache: Path | None = None
 ) -> ov.CompiledModel:
-    """Compile for the CPU, for one inference at a time on so many ``threads``; None: on all cores.
+    """Compile a graph for the CPU, for one inference at a time on this number of ``threads``; None: on all cores.
 
-    What is compiled is kept in the folder ``cache``, if one is given and can be used, and starts sooner the next time.
+    The compiled graph is kept in the folder ``cache``, if one is given and can be used, and loads faster the next time.
 
-    The precision is always given: left alone, OpenVINO takes bfloat16 on a CPU that has it, and rounds the activations
-    of layers with packed weights. ``int8`` is a graph that is quantized; what is not, it computes in float32.
+    The precision is always set explicitly: by default, OpenVINO computes in bfloat16 on a CPU that supports it, and
+    rounds the activations of layers with packed weights. ``int8`` is for quantized graphs; layers that are not
+    quantized compute in float32.
 
-    :raises DeviceError: this CPU has no such precision.
+    :raises DeviceError: this CPU does not support the precision.
     """
     require_precision(precision, capabilities())
     options: dict[str, Any] = {
@@ -72,7 +73,7 @@ def compile_model(
         "NUM_STREAMS": "1",
     }
     if threads is not None:
-        # Bound to cores, threads of several graphs would all be bound to the first.
+        # With pinning, the threads of several graphs would all be pinned to the same first cores.
         options |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"}
     if cache is not None and _is_usable(cache):
         options["CACHE_DIR"] = str(cache / _weights_key(model) if isinstance(model, Path) else cache)
@@ -81,18 +82,20 @@ def compile_model(
 
 
 def _weights_key(graph: Path) -> str:
-    """Changes whenever the weights of a graph in a file are replaced. OpenVINO knows what it compiled of a file by the
-    path, the size and the second of the XML alone (2026.4), which builds that are reproducible keep.
+    """A cache key that changes whenever the weights file of a graph is replaced.
+
+    OpenVINO's own key is only the path, size and time in seconds of the XML file (2026.4), which reproducible builds
+    keep.
     """
     try:
         stat = graph.with_suffix(".bin").stat()
-    except OSError:  # so that it says what is missing, whatever it compiled before
+    except OSError:  # not cached: OpenVINO then reports the missing file
         return "missing"
     return f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}"
 
 
 def _is_usable(cache: Path) -> bool:
-    """Whether compiled graphs can be kept there. OpenVINO checks what it finds there, but not whether it can write."""
+    """Whether compiled graphs can be written to a folder, which OpenVINO does not check. Old ones are deleted."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=cache):
@@ -113,7 +116,7 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
 
 
 def for_precision(graph: ov.Model, precision: Precision) -> ov.Model:
-    """A graph as this CPU computes it in ``precision``, changed in place."""
+    """Adapt a graph in place so that this CPU computes it in ``precision``."""
     if precision == "int8":
         return graph if has_vnni() else avoid_overflow(graph)
     from hierpets.model.graph.quantization import unquantize
@@ -122,7 +125,7 @@ def for_precision(graph: ov.Model, precision: Precision) -> ov.Model:
 
 
 def adapted(graph: Path, precision: Precision) -> ov.Model | Path:
-    """The quantized graph in a file :func:`for_precision`: the file, which starts soonest, if nothing changes."""
+    """The quantized graph in a file, adapted :func:`for_precision`; its path, which loads fastest, if unchanged."""
     if precision == "int8" and has_vnni():
         return graph
     return for_precision(ov.Core().read_model(graph), precision)
@@ -130,7 +133,7 @@ def adapted(graph: Path, precision: Precision) -> ov.Model | Path:
 
 @cache
 def has_vnni() -> bool:
-    """Whether this CPU adds products of eight-bit integers without an overflow; false where the system does not say."""
+    """Whether this CPU adds products of eight-bit integers without overflow; False if the system does not say."""
     try:
         return "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -140,13 +143,13 @@ def has_vnni() -> bool:
 class OpenVinoEngine:
     """Runs the graph of a bundle on the CPU.
 
-    With one stream, a photo gets all cores, for the lowest latency; with as many as there are cores, each photo gets
-    one, for the highest throughput. If ``together``, graphs in eight-bit integers then compute :data:`TOGETHER` photos
-    at once, and what is left of a batch one by one, which changes no bit of an answer.
+    With one worker, a photo gets all cores, for the lowest latency; with as many workers as cores, each photo gets one
+    core, for the highest throughput. If ``together``, int8 graphs of several workers compute :data:`TOGETHER` photos at
+    once, and the rest of a batch one by one; outputs are bit-identical.
 
-    Each stream is a graph of its own that runs on the thread that calls. OpenVINO's own workers share one graph, but
-    hand every photo to another thread and back, and a float graph with eight-bit weights that is compiled for several
-    of them is now and then compiled wrong (2026.4).
+    Each worker has a compiled graph of its own that runs on the calling thread. OpenVINO's own streams would share one
+    graph, but hand every photo to another thread and back, and a float graph with eight-bit weights that is compiled
+    for several streams is occasionally compiled wrong (2026.4).
     """
 
     name = "openvino"
@@ -171,7 +174,7 @@ class OpenVinoEngine:
             )
         self.precision: Precision = precision
         self.batch = 1 if workers == 1 else STREAM_BATCH
-        self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
+        self.workers = max(2, workers)  # with one graph, one thread decodes while the other infers
         try:
             alone = adapted(graph, precision) if quantized else graph
             models: dict[int, ov.Model | Path] = {1: alone}
@@ -182,7 +185,7 @@ class OpenVinoEngine:
                 for photos, model in models.items()
             }
             self.at_once = max(models)
-            self._compiled = self._requests[self.at_once].prepare()  # the others wait until photos are left over
+            self._compiled = self._requests[self.at_once].prepare()  # that for single photos when first needed
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
@@ -209,29 +212,29 @@ class OpenVinoEngine:
 
 
 class InferRequests:
-    """``count`` inferences of one graph at a time: each is a graph of its own, which runs on the thread that calls.
+    """A pool of ``count`` compiled copies of one graph, each of which runs on the calling thread.
 
-    One takes all ``threads`` (None: all cores), several of them their share. Each is compiled when it is first needed.
+    A single copy uses all ``threads`` (None: all cores); several share them. Each is compiled when first needed.
     """
 
     def __init__(self, model: ov.Model | Path, precision: Precision, *, count: int, threads: int | None):
         _init_numpy_bindings()
         each = threads if count == 1 else max(1, (threads or cores()) // count)
         self._compile = partial(compile_model, model, precision, threads=each, cache=cache_dir() / "openvino")
-        # What was used last is taken first: a graph is compiled only where all that are there are busy.
+        # Last in, first out: another copy is compiled only when all compiled ones are busy.
         self._slots: LifoQueue[ov.InferRequest | None] = LifoQueue()
         self._count = count
         for _ in range(count):
             self._slots.put(None)
 
     def prepare(self) -> ov.CompiledModel:
-        """Compile them all, and give one of them. :raises RuntimeError: it cannot be compiled."""
+        """Compile all copies and return one of them. :raises RuntimeError: the graph cannot be compiled."""
         with ExitStack() as taken:
             first, *_ = [taken.enter_context(self._request()) for _ in range(self._count)]
             return first.get_compiled_model()
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """The outputs for as many images as the graph takes, and as it takes them, in the order of the graph."""
+        """The outputs of the graph, in its order, for a batch of the size and layout that it takes."""
         with self._request() as request:
             request.set_input_tensor(ov.Tensor(images))
             request.infer()
@@ -249,22 +252,22 @@ class InferRequests:
 
 
 def _for_several(graph: ov.Model | Path) -> ov.Model | None:
-    """An :func:`adapted` graph for :data:`TOGETHER` photos; None where it is fixed to one, or may round them otherwise
-    than one.
+    """An :func:`adapted` graph for :data:`TOGETHER` photos; None if it is fixed to one photo, or if its outputs for
+    several photos may differ from those for one.
     """
-    if platform.machine() not in SEEN_ON:
+    if platform.machine() not in MEASURED_ON:
         return None
     model = ov.Core().read_model(graph) if isinstance(graph, Path) else graph.clone()
-    if not are_paired(model):  # an earlier hierpets wrote it
+    if not are_paired(model):  # written by an earlier hierpets
         return None
     try:
         model.reshape([TOGETHER, *model.input(0).shape[1:]])
-    except RuntimeError:  # as where a backbone has no pretrained head, and zeros for one photo stand in its place
+    except RuntimeError:  # such as without a pretrained head, in whose place are zeros for one photo
         return None
     return model if all(output.shape[0] == TOGETHER for output in model.outputs) else None
 
 
 def _init_numpy_bindings() -> None:
-    """Let the bindings prepare their use of numpy: two threads that have them do so at once wait for ever."""
+    """Initialize the use of numpy by the bindings: two threads that do so at once deadlock."""
     with _first_array:
         _ = ov.Tensor(np.zeros(1, np.float32)).data

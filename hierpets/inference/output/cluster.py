@@ -1,4 +1,4 @@
-"""Predictions on a cluster: Ray Data hands out photos, workers with one engine each write records to Parquet.
+"""Predict on a cluster: Ray Data distributes photos to workers with an engine each, which write records to Parquet.
 
 Photos and records may be in any file system that pyarrow knows: local folders, ``s3://``, ``gs://``, ``hdfs://``.
 """
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterTask", "predict_on_cluster", "unpack_bundle"]
 
-BLOCK = 1000  # photos of one file of records
-BATCH = 64  # photos that a worker gets at a time: a batch of the engine for each that it has under way
-WAITING = 4  # photos that a worker has under way: while some wait for the storage, another uses its core
-WRITE_CPUS = 0.25  # of a core, for a task that mostly waits for files
+BLOCK = 1000  # photos per file of records
+BATCH = 64  # photos that a worker gets at a time: enough for a batch of the engine in each of its threads
+WAITING = 4  # threads of a worker: while some wait for the storage, another uses its core
+WRITE_CPUS = 0.25  # share of a core for a task that mostly waits for files
 
 
 @dataclass(frozen=True)
 class ClusterTask:
-    """What every worker needs to know."""
+    """The bundle, registry and options that every worker uses."""
 
     bundle: Path
     registry: Path
@@ -51,7 +51,7 @@ class ClusterTask:
     options: PredictOptions
 
     def request(self, paths: Sequence[str], registry: Registry) -> RunRequest:
-        """What the folder of records says about this task."""
+        """The request that is stored in the folder of records."""
         return RunRequest(
             paths=tuple(paths),
             model=model_id(self.bundle),
@@ -68,12 +68,12 @@ class ClusterTask:
 def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, address: str, resume: bool) -> RunTotals:
     """Write a record for each photo of ``paths`` to a folder of Parquet files, in no order.
 
-    ``paths`` are photos, folders, URIs, and what a reader knows. ``address`` is that of a running cluster,
+    ``paths`` are photos, folders, URIs, and anything that a reader supports. ``address`` is that of a running cluster,
     ``ray://HOST:PORT``, or ``local`` to start Ray on this machine. The bundle is sent to the workers; hierpets, the
     registry.yaml and its plugins must be on every machine. With ``resume``, photos that have a record in ``out`` are
-    left out. At the end, the request and the totals are written to ``_run.json``: a folder with that file is complete.
+    skipped. At the end, the request and the totals are written to ``_run.json``: a folder with that file is complete.
 
-    :raises ConfigError: Ray is missing, ``out`` is not empty, the options differ, or a folder without photos.
+    :raises ConfigError: Ray is missing, ``out`` is not empty, the options differ, or a folder has no photos.
     :raises DataError: the cluster failed, or a file cannot be written.
     """
     require_ray()
@@ -109,7 +109,7 @@ def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder, shampo
 
 
 def _blocks(photos: Iterable[str]) -> Iterator[pa.Table]:
-    """Tables of names as given and of paths that every machine reads alike; as bytes, for a name may be no text."""
+    """Tables of names as given and of absolute paths, as bytes: a name may not be valid text."""
     import pyarrow as pa
 
     remaining = iter(photos)
@@ -123,7 +123,7 @@ def _absolute(path: str) -> str:
 
 
 class PredictionWorker:
-    """One engine on one core or GPU."""
+    """A predictor with one engine, on one core or GPU."""
 
     def __init__(self, bundle: Any, digest: str, task: ClusterTask):
         import ray
@@ -147,7 +147,7 @@ def _packed(bundle: Path) -> dict[str, bytes]:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of names and contents, which names the folder of an unpacked bundle."""
+    """SHA-256 of names and contents; the folder of an unpacked bundle is named by it."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(b"%d %s %d " % (len(name), name.encode(), len(content)))
@@ -156,7 +156,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
-    """The folder of a bundle from its files by name, written once per machine.
+    """Write the files of a bundle, given by name, to a folder in the cache, once per machine; returns the folder.
 
     :raises DataError: it cannot be written there.
     """
@@ -169,6 +169,6 @@ def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / name).write_bytes(content)
     except (OSError, ConfigError) as error:
-        if not folder.is_dir():  # else another worker was faster
+        if not folder.is_dir():  # otherwise, another worker was faster
             raise DataError(f"{folder}: the bundle cannot be unpacked: {reason_of(error)}") from error
     return folder

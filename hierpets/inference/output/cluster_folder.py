@@ -1,4 +1,4 @@
-"""The folder of records that a cluster writes, in any file system: what was asked, what is there, when it is whole."""
+"""The folder of records that a cluster writes, in any file system: its request, its records, whether it is complete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAILED_RULE = '"error": "'  # in a recommendation as JSON; without an error it i
 
 
 class Recorded:
-    """The photos that have a record: eight bytes of a hash for each, so that there may be many."""
+    """The set of photos that have a record. It stores an eight-byte hash of each, as there may be many."""
 
     def __init__(self) -> None:
         self._keys: set[bytes] = set()
@@ -39,7 +39,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class ClusterFolder:
-    """``given`` by the user, in a pyarrow ``filesystem`` at the path ``inside`` of it."""
+    """The folder ``given`` by the user, at the path ``inside`` a pyarrow ``filesystem``."""
 
     given: str
     filesystem: Any
@@ -50,7 +50,7 @@ class ClusterFolder:
         return cls(given, *locate(given))
 
     def begin(self, request: RunRequest, *, resume: bool) -> RunTotals | None:
-        """Write down what is asked, or check that the same was asked; the totals of a folder that is whole already.
+        """Store the request, or check that the folder was begun with the same one; totals if it is complete already.
 
         :raises ConfigError: it is not empty and ``resume`` is not given; or it was begun with other options.
         :raises DataError: it cannot be written.
@@ -66,16 +66,16 @@ class ClusterFolder:
         return self._read(RUN_FILE).result if RUN_FILE in names else None
 
     def reopen(self) -> None:
-        """Mark it as whole no more, if it is: more records are to come."""
+        """Mark the folder as incomplete, if it is complete, because more records are to come."""
         if RUN_FILE in {info.base_name for info in self._list()}:
             with self._access("written"):
                 self.filesystem.delete_file(f"{self.inside}/{RUN_FILE}")
 
     def recorded(self) -> Recorded:
-        """The photos that have a record. A file that was cut off when its writer was killed is deleted.
+        """The photos that have a record. A damaged file, left by a killed writer, is deleted.
 
-        :raises ConfigError: a file holds other things than records.
-        :raises DataError: one cannot be read, or such a one not be deleted.
+        :raises ConfigError: a file holds something other than records.
+        :raises DataError: a file cannot be read, or a damaged one cannot be deleted.
         """
         found = Recorded()
         for info in self._list():
@@ -93,12 +93,15 @@ class ClusterFolder:
         return found
 
     def _paths(self, file: str) -> list[str] | None:
-        """The photos of a file of records; None if it is damaged, and not where it cannot be read."""
+        """The photos of a file of records; None if it is damaged.
+
+        :raises DataError: it cannot be read.
+        """
         import pyarrow as pa
 
         try:
             return _path_column(file, self.filesystem)
-        except (OSError, ValueError):  # of both kinds for damage, too
+        except (OSError, ValueError):  # also raised for damaged files: read it again to find out
             with self._access("read"), self.filesystem.open_input_stream(file) as opened:
                 content = opened.read()
         try:
@@ -107,7 +110,7 @@ class ClusterFolder:
             return None
 
     def finish(self, request: RunRequest) -> RunTotals:
-        """Mark the folder as whole."""
+        """Mark the folder as complete."""
         totals = self._count()
         self._write(RUN_FILE, request.text(totals))
         return totals
@@ -141,8 +144,8 @@ class ClusterFolder:
             raise self._not_ours(name) from error
 
     def _not_ours(self, name: str) -> ConfigError:
-        told = f"{self.given}/{name}: not written by this version of hierpets; choose another folder with --out"
-        return ConfigError(told)
+        message = f"{self.given}/{name}: not written by this version of hierpets; choose another folder with --out"
+        return ConfigError(message)
 
     def _write(self, name: str, text: str) -> None:
         with self._access("written"):
@@ -162,7 +165,7 @@ class ClusterFolder:
 
 
 def _path_column(file: Any, filesystem: Any) -> list[str]:
-    """:raises KeyError: it holds other things than records."""
+    """The paths in a file of records. :raises KeyError: it holds something other than records."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file, filesystem=filesystem) as opened:

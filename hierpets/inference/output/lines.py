@@ -1,4 +1,4 @@
-"""Records on their way into a file of lines, JSONL or CSV: one after another, whole ones found again."""
+"""Write records to a text file, JSONL or CSV, and read complete ones back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CsvWriter", "JsonlWriter", "WrittenRecord"]
 
 
 class WrittenRecord(NamedTuple):
-    """What is read back of a record: its path, whether the photo could not be read, or a shampoo rule failed."""
+    """The part of a record that is read back: its path, and whether the photo or a shampoo rule failed."""
 
     path: str
     failed: bool
@@ -26,7 +26,9 @@ class WrittenRecord(NamedTuple):
 
 
 class LinesWriter:
-    """A file that grows by whole records. What a kill tore off at its end is cut when the records are read back."""
+    """Appends records to a file. An incomplete one at its end, left by a killed process, is cut off by
+    :meth:`recorded`.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -34,11 +36,11 @@ class LinesWriter:
         self._file = path.open("r+b")
 
     def fileno(self) -> int:
-        """What is locked while the file is open."""
+        """The descriptor to lock while the file is open."""
         return self._file.fileno()
 
     def recorded(self) -> Iterator[WrittenRecord]:
-        """The records that are there, in order; read to the end before writing.
+        """The records in the file, in order; read them to the end before writing.
 
         :raises DataError: the existing file was not written by hierpets.
         """
@@ -55,7 +57,7 @@ class LinesWriter:
 
     @classmethod
     def read(cls, target: Path) -> Iterator[WrittenRecord]:
-        """The records of a whole file, in order.
+        """The records of a complete file, in order.
 
         :raises DataError: it was not written by hierpets.
         """
@@ -66,21 +68,21 @@ class LinesWriter:
                     yield record
 
     def reopen(self, target: Path) -> None:
-        """Go on after the records of a whole file, which becomes the partial one; it is to be locked anew."""
-        self.close()  # Windows replaces no open file
+        """Append to a complete file, which becomes the partial one; the caller must lock it again."""
+        self.close()  # Windows cannot replace an open file
         target.replace(self.path)
         self._file = self.path.open("r+b")
         self._file.seek(0, os.SEEK_END)
 
     def write(self, prediction: Prediction) -> None:
-        """Add a record; it outlives this process from here on."""
+        """Add a record; it is kept even if this process is killed."""
         self._append(self._line(prediction))
 
     def finish(self, target: Path) -> None:
         """Move the partial file into its place."""
         os.fsync(self._file.fileno())
         if os.name != "posix":
-            self.close()  # Windows moves no open file; elsewhere it stays locked until it is in its place
+            self.close()  # Windows cannot move an open file; elsewhere it stays locked until it is in its place
         self.path.replace(target)
         self.close()
 
@@ -124,7 +126,7 @@ class JsonlWriter(LinesWriter):
 
 
 class CsvWriter(LinesWriter):
-    """A header, then one row per record. A row is several lines where a path holds a line break."""
+    """A header, then one row per record. A row takes several lines if a path holds a line break."""
 
     def _head(self) -> str:
         return csv_line(CSV_COLUMNS)

@@ -1,4 +1,4 @@
-"""Records on their way into a Parquet file: a folder of small whole files, put together at the end."""
+"""Write records to a Parquet file: first to a folder of small files, which are merged at the end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hierpets.plugin.reading import require_pyarrow
 
 __all__ = ["ParquetWriter"]
 
-SUFFIX = ".rows"  # no table of photos: the folder may lie among those that are predicted
-ROWS = 500  # of a small file: what a kill can lose
-BATCHES_A_GROUP = 4  # times ROWS become one row group; what more of them take, memory would grow by at the end
+SUFFIX = ".rows"  # not taken for a table of photos if the folder lies among the photos
+ROWS = 500  # per small file: as many can be lost if the process is killed
+BATCHES_PER_GROUP = 4  # batches of ROWS per row group: memory at the end grows with it
 
 
 class ParquetWriter:
-    """A Parquet file has its index at its end, so it cannot grow: each ``ROWS`` records become a file of their own."""
+    """Writes each ``ROWS`` records to a file of their own: a Parquet file has its index at the end and cannot grow."""
 
     def __init__(self, path: Path):
         require_pyarrow()
@@ -36,11 +36,11 @@ class ParquetWriter:
         self._lock = os.open(path, os.O_RDONLY) if os.name == "posix" else None
 
     def fileno(self) -> int | None:
-        """What is locked while the folder is open; None where a folder cannot be."""
+        """The descriptor to lock while the folder is open; None where folders cannot be locked."""
         return self._lock
 
     def recorded(self) -> Iterator[WrittenRecord]:
-        """The records that are there, in order; read to the end before writing.
+        """The records in the folder, in order; read them to the end before writing.
 
         :raises DataError: the existing file was not written by hierpets.
         """
@@ -52,7 +52,7 @@ class ParquetWriter:
 
     @staticmethod
     def read(target: Path) -> Iterator[WrittenRecord]:
-        """The records of a whole file, in order.
+        """The records of a complete file, in order.
 
         :raises DataError: it was not written by hierpets.
         """
@@ -62,20 +62,20 @@ class ParquetWriter:
                 yield WrittenRecord(row["path"], row["error"] is not None, bool(advice.get("error")))
 
     def reopen(self, target: Path) -> None:
-        """Go on after the records of a whole file, which becomes the first of the small ones."""
-        for file in self._written():  # a run was killed between its last two steps
+        """Append to a complete file, which becomes the first of the small ones."""
+        for file in self._written():  # left by a run that was killed between its last two steps
             file.unlink()
         target.replace(self.path / _name(0))
         self._files = 1
 
     def write(self, prediction: Prediction) -> None:
-        """Add a record; it outlives this process when its ``ROWS`` are full, or the writer is closed."""
+        """Add a record; it is safe on disk when a file of ``ROWS`` is full, or the writer is closed."""
         self._rows.append(parquet_row(prediction.to_json()))
         if len(self._rows) == ROWS:
             self._flush()
 
     def finish(self, target: Path) -> None:
-        """Put the small files together as the file."""
+        """Merge the small files into ``target``."""
         import pyarrow.parquet as pq
 
         self._flush()
@@ -113,7 +113,7 @@ class ParquetWriter:
         import pyarrow as pa
 
         batches = chain.from_iterable(map(_batches, self._written()))
-        while group := list(islice(batches, BATCHES_A_GROUP)):
+        while group := list(islice(batches, BATCHES_PER_GROUP)):
             yield pa.Table.from_batches(group)
 
 
@@ -122,7 +122,7 @@ def _batches(file: Path, columns: list[str] | None = None) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file) as opened:  # Windows deletes no open file
+        with pq.ParquetFile(file) as opened:  # Windows cannot delete an open file
             yield from opened.iter_batches(ROWS, columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file}: not written by hierpets: {error}; use --overwrite to start over") from error

@@ -1,4 +1,4 @@
-"""Predictions as they are printed: text, JSON, JSON lines or CSV."""
+"""Render predictions for printing, as text, JSON, JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["render"]
 
 
 def render(predictions: Iterable[Prediction], form: str) -> Iterator[tuple[str, Prediction | None]]:
-    """Pieces of output, each with the prediction that it shows; ``form``: text, json, jsonl or csv."""
+    """Yield pieces of output, each with the prediction that it shows; ``form`` is text, json, jsonl or csv."""
     if form == "json":
         return _render_array(predictions)
     from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
@@ -40,7 +40,7 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 
 def _text(prediction: Prediction) -> str:
-    """A line, and below it what else there is to say of the photo; then the same for each region."""
+    """A line for the photo, with its warning and advice below; then the same for each region."""
     path = escaped(prediction.path)  # a line break in it would look like another photo
     if prediction.error is not None:
         return f"{path}: {prediction}\n"
@@ -54,7 +54,7 @@ def _text(prediction: Prediction) -> str:
 
 
 def _advice(recommendation: RecommendationRecord | None) -> Iterator[str]:
-    """Why there is no shampoo, and the advice of each rule, with ``--explain``."""
+    """Why recommending failed, if it did, and with ``--explain`` the advice of each rule."""
     if recommendation is None:
         return
     if recommendation.error:

@@ -1,4 +1,4 @@
-"""What a file of predictions was made with: saved beside it, so that a run continues only with the same request."""
+"""The request of a file of predictions, saved beside it so that a run is resumed only with the same request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunTotals(StrictModel):
 
 
 class RunRequest(StrictModel):
-    """``FILE.run.json``: everything that decides the records, and in the end how many there are."""
+    """``FILE.run.json``: everything that the records depend on and, once complete, their totals."""
 
     hierpets: str = Field(default=hierpets.__version__, description="version of hierpets")
     paths: tuple[str, ...] = Field(description="the paths as given")
@@ -60,7 +60,7 @@ class RunRequest(StrictModel):
         registry: Registry,
         form: str,
     ) -> RunRequest:
-        """What is asked of a predictor."""
+        """The request to a predictor."""
         engine = predictor.engine
         return cls(
             paths=tuple(paths),
@@ -76,12 +76,12 @@ class RunRequest(StrictModel):
         )
 
     def text(self, result: RunTotals | None = None) -> str:
-        """As the file holds it."""
+        """The content of the file."""
         request = self.model_copy(update={"result": result})
         return request.model_dump_json(indent=2, exclude=None if result else {"result"}) + "\n"
 
     def check_same(self, before: RunRequest, path: Path) -> None:
-        """:raises ConfigError: naming what differs from ``before``, which ``path`` was begun with."""
+        """:raises ConfigError: it differs from ``before``, the request that ``path`` was begun with."""
         now, then = (_flat(request.model_dump(mode="json", exclude={"result"})) for request in (self, before))
         for key in now:
             if then[key] != now[key]:
@@ -106,10 +106,10 @@ class RunRequest(StrictModel):
 
 
 def run_file(target: Path) -> Path:
-    """Where the request of a file of predictions lies."""
+    """The path of the request of a file of predictions."""
     return target.with_name(target.name + ".run.json")
 
 
 def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    """Options beside the other keys, the model by its digest: what a user would call them."""
+    """The content with options at the top level and the model by its digest, as a user would name them."""
     return {**content, "model": content["model"]["digest"], **content["options"], "options": None}

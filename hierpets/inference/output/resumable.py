@@ -1,7 +1,7 @@
-"""Predictions for any number of photos in a file: written as they come, complete at the end, resumable after a crash.
+"""Write predictions for any number of photos to a file, record by record; a run can be resumed after a crash.
 
-``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. Where photos were
-added since, it becomes ``FILE.part`` again. ``FILE.run.json`` says what was asked of which model.
+``FILE.part`` grows and becomes ``FILE`` when the last photo is done, so ``FILE`` is always complete. If photos were
+added since, a resumed run turns it into ``FILE.part`` again. ``FILE.run.json`` holds the request and the model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FileFormat = Literal["jsonl", "csv", "parquet"]
 
 
 class ResumableWriter(Protocol):
-    """A file of records before it is whole."""
+    """Writes records to a file that is not complete yet."""
 
     def __init__(self, path: Path) -> None: ...
     def fileno(self) -> int | None: ...
@@ -58,7 +58,7 @@ WRITERS: dict[FileFormat, type[ResumableWriter]] = {
 
 
 def partial_path(target: Path) -> Path:
-    """Where the records are until they are all there."""
+    """The path that holds the records until they are complete."""
     return target.with_name(target.name + ".part")
 
 
@@ -77,13 +77,15 @@ def write_predictions(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RunTotals:
-    """Write a record for each photo of ``paths`` to ``target``: photos, folders, what a reader of ``registry`` knows,
-    or ``-`` for those on standard input. ``photos`` are those of ``paths`` where they have been listed already, as
-    those of ``-`` have, of which ``live`` says whether the next is still to come. ``boxes`` say where the animals are.
+    """Write a record for each photo of ``paths`` to ``target``, in order and in constant memory.
 
-    Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
-    asked for the same photos, behind which others may have been added; ``progress`` first hears how many these are, and
-    learns the total when it is counted. With ``overwrite``, a file or a run that is there is deleted first.
+    ``paths`` are photos, folders, anything that a reader of ``registry`` supports, or ``-`` for paths on standard
+    input. ``photos`` are the photos of ``paths`` if they have been listed already, as those of ``-`` are;
+    ``live`` says whether the next one is still to come. ``boxes`` say where the animals are.
+
+    With ``resume``, existing records are kept if the request and the photos are the same; photos may have been added
+    behind them. ``progress`` is first called with the number of existing records; the total is None until it has been
+    counted. With ``overwrite``, an existing file or unfinished run is deleted first.
 
     :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ; another
         process is writing it; or it is a folder.
@@ -121,19 +123,19 @@ def write_predictions(
 
 
 def _delete(target: Path, part: Path, form: FileFormat) -> None:
-    """Delete a file of predictions and what was begun of it, unless another process is writing it."""
+    """Delete a file of predictions and its unfinished part, unless another process is writing it."""
     with ExitStack() as held, _writing(target):
-        if part.exists():  # in whatever format it was begun
+        if part.exists():  # whatever its format
             held.enter_context(_opened("parquet" if part.is_dir() else "jsonl", part, fresh=False))
         if os.name != "posix":
-            held.close()  # Windows deletes no open file; elsewhere it stays locked until it is gone
+            held.close()  # Windows cannot delete an open file; elsewhere it stays locked until it is gone
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
         run_file(target).unlink(missing_ok=True)
 
 
 class _WholeFile(NamedTuple):
-    """A file that was complete, and still is unless photos were added."""
+    """A file of predictions that a previous run completed."""
 
     target: Path
     form: FileFormat
@@ -142,7 +144,7 @@ class _WholeFile(NamedTuple):
 
     @classmethod
     def of(cls, target: Path, request: RunRequest, form: FileFormat, *, resume: bool) -> _WholeFile:
-        """:raises ConfigError: ``resume`` is not given, or another run wrote it, or did not complete it."""
+        """:raises ConfigError: ``resume`` is not given, or another request wrote the file, or it is not complete."""
         if not resume:
             raise ConfigError(f"{target}: already exists; use --overwrite, choose another --out, or delete it")
         before = RunRequest.read(target)
@@ -155,9 +157,9 @@ class _WholeFile(NamedTuple):
         return cls(target, form, stamp_of(str(target)), before.result)
 
     def added(self, photos: Iterator[str]) -> Iterator[str] | None:
-        """Those of the photos that have no record; None where all have one.
+        """The photos that have no record yet; None if all have one.
 
-        :raises DataError: the photos have changed. :raises ConfigError: the file has.
+        :raises DataError: the photos have changed. :raises ConfigError: the file has changed.
         """
         if (found := _skip_recorded(WRITERS[self.form].read(self.target), photos)) != self.totals:
             raise ConfigError(
@@ -168,7 +170,7 @@ class _WholeFile(NamedTuple):
         return None if first is None else chain((first,), photos)
 
     def reopen(self, writer: ResumableWriter, part: Path) -> RunTotals:
-        """Let the writer go on where it ends. :raises ConfigError: another process has done so."""
+        """Let the writer append to it; returns its totals. :raises ConfigError: another process has changed it."""
         with _writing(part):
             if not self.target.exists() or stamp_of(str(self.target)) != self.stamp:
                 raise _overtaken(self.target)
@@ -178,7 +180,7 @@ class _WholeFile(NamedTuple):
 
 
 class _Run:
-    """The records so far."""
+    """A run: writes records, counts them and reports progress."""
 
     def __init__(self, writer: ResumableWriter, part: Path, totals: RunTotals, progress: Callable[[int], None]):
         self._writer, self._part, self._progress = writer, part, progress
@@ -203,7 +205,7 @@ def _plus(before: RunTotals, failed: bool, failed_recommendation: bool) -> RunTo
 
 
 def _skip_recorded(records: Iterator[WrittenRecord], photos: Iterator[str]) -> RunTotals:
-    """Take from ``photos`` those that have a record. :raises DataError: the photos have changed since."""
+    """Skip the ``photos`` that have a record, and count these. :raises DataError: the photos have changed since."""
     totals = RunTotals()
     for path, failed, failed_recommendation in records:
         _check_same_photo(path, next(photos, None), totals.photos + 1)
@@ -212,11 +214,11 @@ def _skip_recorded(records: Iterator[WrittenRecord], photos: Iterator[str]) -> R
 
 
 class _Count:
-    """How many photos there are; ``value`` is None until that is known, which may take long."""
+    """Counts photos in a thread; ``value`` is None until it is done, which may take long."""
 
     def __init__(self, paths: Sequence[str], registry: Registry):
         self.value: int | None = None
-        # A daemon: what is stopped does not wait for the end of the count.
+        # A daemon thread, so that a program that is stopped does not wait for it.
         threading.Thread(target=self._find, args=(paths, registry), name="count", daemon=True).start()
 
     def _find(self, paths: Sequence[str], registry: Registry) -> None:
@@ -235,14 +237,14 @@ def _check_same_photo(recorded: str, listed: str | None, number: int) -> None:
 
 @contextmanager
 def _opened(form: FileFormat, path: Path, *, fresh: bool) -> Iterator[ResumableWriter]:
-    """A writer on a file that no other process writes; a ``fresh`` one must not have been begun."""
-    begun = path.exists()
+    """A writer for a file that no other process is writing. If ``fresh``, the file must not exist yet."""
+    existed = path.exists()
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = WRITERS[form](path)
     try:
         _lock(writer, path)
-        if begun and fresh:
+        if existed and fresh:
             raise ConfigError(f"{path}: an unfinished run; --resume continues it, --overwrite starts over")
         yield writer
     finally:
@@ -261,7 +263,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _lock(writer: ResumableWriter, path: Path) -> None:
-    """:raises ConfigError: another process writes the file, or did so until now: this is no longer the one there."""
+    """Lock the file of a writer. :raises ConfigError: another process is writing it, or just moved or deleted it."""
     handle = writer.fileno()
     if not lock(handle):
         raise ConfigError(f"{path}: another process is writing it; wait until it ends")

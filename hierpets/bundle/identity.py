@@ -1,4 +1,4 @@
-"""Which model a bundle holds."""
+"""The identity of the model in a bundle."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hierpets.validation.strict import StrictModel
 
 __all__ = ["ModelId", "model_id"]
 
-DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
+DIGEST_LENGTH = 16  # hexadecimal digits, enough to tell all models of an organization apart
 
 
 class ModelId(StrictModel):
-    """Which model made a prediction."""
+    """Identifies the model that made a prediction."""
 
     digest: str = Field(description="first 16 hexadecimal digits of the SHA-256 of manifest and weights")
     version: str | None = Field(default=None, description="version of the model, if it has one")
@@ -29,9 +29,10 @@ class ModelId(StrictModel):
 
 
 def model_id(folder: Path, manifest: Manifest | None = None) -> ModelId:
-    """The identity of a bundle: two with the same digest hold the same model. Its ``manifest`` may have been read.
+    """The identity of a bundle: bundles with the same digest hold the same model.
 
-    An OpenVINO export without the weights file is known by the weights of its graph.
+    ``manifest`` is that of the bundle, if it has been read already. An OpenVINO export without the weights file is
+    identified by the weights of its graph.
 
     :raises BundleError: a missing or damaged bundle.
     """

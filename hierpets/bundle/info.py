@@ -1,4 +1,4 @@
-"""What a bundle is, from its manifest and the sizes of its files; no network is loaded."""
+"""Describe a bundle by its manifest and files, without loading a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BundleInfo", "GrownThreshold", "SpeciesThresholds", "bundle_info", "
 
 
 class SpeciesThresholds(StrictModel):
-    """What a prediction of one species must reach at the bundle's alpha."""
+    """The thresholds for predictions of one species at the bundle's alpha."""
 
     probability: float = Field(description="what a level's probability must exceed")
     breed_set: float = Field(description="what the probability of a set of breeds must exceed")
@@ -29,7 +29,7 @@ class SpeciesThresholds(StrictModel):
 
 
 class GrownThreshold(StrictModel):
-    """What a grown breed must reach at the bundle's alpha."""
+    """The threshold of a grown breed at the bundle's alpha."""
 
     probability: float = Field(description="what its probability must exceed; 1 where it is never named")
     few: bool = Field(description="whether it is never named because it was grown from too few photos for this alpha")
@@ -113,11 +113,11 @@ def _with_own_threshold(manifest: Manifest) -> list[Leaf]:
 
 
 def _grown_threshold(policy: Policy, leaf: Leaf) -> GrownThreshold:
-    whole = max(policy.thresholds(leaf.species).probability, policy.leaf_probability(leaf))
-    return GrownThreshold(probability=whole, few=policy.has_few(leaf))
+    probability = max(policy.thresholds(leaf.species).probability, policy.leaf_probability(leaf))
+    return GrownThreshold(probability=probability, few=policy.has_few(leaf))
 
 
 def species_thresholds(policy: Policy, species: str) -> SpeciesThresholds:
-    """Those of a species at the policy's own alpha."""
+    """The thresholds of a species at the policy's own alpha."""
     found = policy.thresholds(species)
     return SpeciesThresholds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)

@@ -1,4 +1,4 @@
-"""Where the files of a bundle lie, and which of them are there. Light: nothing is parsed here."""
+"""The files of a bundle, and which of them are present. Light to import: nothing is parsed here."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SEEN = "seen.bin"
 EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
 """Exports for other runtimes, which hierpets does not run itself."""
 BUNDLE = (MANIFEST, WEIGHTS, STATISTICS, SEEN, "LICENSE", "early*.safetensors", "openvino", "onnx", "torchscript")
-"""Patterns of the names that the folder of a bundle holds."""
-QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded
+"""Patterns for the names of all entries of a bundle folder."""
+QUANTIZED = b'type="FakeQuantize"'  # the operation that quantizes activations
 
 
 def released_bundle() -> Path:
-    """The bundle that ships in the package: what every command uses when none is named."""
+    """The bundle that is part of the package, the default of every command."""
     folder = Path(__file__).resolve().parents[1] / "released"
     if not (folder / MANIFEST).is_file():
         raise BundleError("this installation has no released bundle; name one with --model, or train one")
@@ -41,19 +41,17 @@ def released_bundle() -> Path:
 
 
 def early_files(number: int) -> tuple[str, Path, str]:
-    """The weights, the graph and the statistics of an early network, which are asked in the order of their numbers,
-    from 0.
-    """
+    """The weights, graph and statistics files of an early network; ``number`` is its place in the cascade, from 0."""
     return f"early{number}.safetensors", GRAPH.with_stem(f"early{number}"), f"early{number}-{STATISTICS}"
 
 
 def is_quantized(graph: Path) -> bool:
-    """Whether the activations of an OpenVINO graph are rounded, so that it can be computed in int8."""
+    """Whether the activations of an OpenVINO graph are quantized, so that it can be computed in int8."""
     return graph.is_file() and QUANTIZED in graph.read_bytes()
 
 
 def incomplete_bundle(folder: Path, problem: str) -> BundleError:
-    """The error for a folder that lacks a file; a folder that is an export for another runtime is called that."""
+    """The error for a folder without a required file; the message says if it is an export for another runtime."""
     for name, file in EXPORTS.items():
         if (folder / file).is_file() or (folder / file.name).is_file():
             problem = (
@@ -64,5 +62,5 @@ def incomplete_bundle(folder: Path, problem: str) -> BundleError:
 
 
 def brief(error: Exception) -> str:
-    """What a library says of a file that it cannot use, in one line that is not too long."""
+    """The error message of a library in one line, shortened."""
     return shorten(str(error), 300)

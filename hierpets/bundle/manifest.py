@@ -1,4 +1,4 @@
-"""``bundle.json``: all that is known of a bundle but its weights. Needs no torch."""
+"""``bundle.json``: everything about a bundle except its weights. Needs no torch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Literal[4] = 4
-"""Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
+"""Raised whenever predictions of an older bundle would change: other pixels, or other results from the same pixels."""
 
 
 class BackboneSpec(StrictModel):
@@ -55,16 +55,18 @@ class BackboneSpec(StrictModel):
 Origin = Literal["trained", "grown", "pretrained"]
 """How a leaf was learned: in a training, from photos added to a bundle, or from the backbone's pretraining alone."""
 
-Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
+Count = Annotated[int, Field(ge=0, le=100_000)]  # bounded, as memory is allocated before the weights are read
 
 
 class OODSpec(StrictModel):
-    """The shapes of :class:`hierpets.model.ood.OODScorer`: trained leaves and species; classes and input features of
-    the pretrained head (0 without one), and how many of its classes show a known species, or a breed.
+    """The shapes of :class:`hierpets.model.ood.OODScorer`.
 
-    ``grown_species`` are the numbers of the species of which no leaf was trained, and ``trained_classes`` is how many
-    classes of the pretrained head show one of the others; none and 0 where every species was trained.
-    ``species_evidence``: the pretrained head has a say in which species it is.
+    ``classes`` and ``species`` are the numbers of trained leaves and of species. ``pretrained_classes`` and
+    ``pretrained_features`` are those of the pretrained head (0 without one); ``species_classes`` and ``breed_classes``
+    are how many of its classes show a known species, or a breed. ``grown_species`` are the indices of the species
+    without a trained leaf, and ``trained_classes`` is how many classes of the pretrained head show one of the other
+    species; empty and 0 if every species was trained. ``species_evidence``: whether the pretrained head contributes to
+    the prediction of the species.
     """
 
     classes: Count
@@ -85,7 +87,7 @@ class OODSpec(StrictModel):
 
 
 class StatisticsSpec(StrictModel):
-    """What a network's file of statistics holds, and how heads are fitted to it."""
+    """The content of a network's statistics file, and how heads are fitted to it."""
 
     photos: dict[str, Annotated[int, Field(ge=1)]] = Field(description="by class, in the order of the file's rows")
     shrinkage: float = Field(ge=0, le=1)
@@ -97,7 +99,7 @@ Sampled = tuple[float, ...]
 
 
 class EarlyNetwork(StrictModel):
-    """A network that is asked before the main one; where it is sure, it answers."""
+    """A network that runs before the main one, and answers the photos that it is sure of."""
 
     backbone: BackboneSpec
     preprocess: Preprocess
@@ -115,7 +117,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Selection(StrictModel):
-    """How the backbone and the heads were chosen among several, and what that choice is worth."""
+    """The result of the comparison by which backbone and heads were selected."""
 
     compared: Annotated[int, Field(ge=1)]
     accuracy: Share = Field(description="balanced accuracy out of fold, of the one that was chosen")
@@ -140,15 +142,15 @@ class Selection(StrictModel):
 
 
 PARTS = ("backbone", "preprocess", "ood", "temperatures", "statistics", "sampled")
-"""What the manifest says of each network, the main one and those that are asked before it."""
+"""Fields that the manifest has for each network, the main one and early ones."""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of a bundle: its files there, all that it is built from, and what it answers.
+    """One network of a bundle: its files, and everything it is built from.
 
-    It answers where it is more certain than its ``threshold``; that of the main network is 0, and it answers all that
-    is left.
+    It answers the photos of which it is more certain than ``threshold``; that of the main network is 0, as it answers
+    all that are left.
     """
 
     weights: str
@@ -168,7 +170,7 @@ def _parts(network: Manifest | EarlyNetwork) -> dict[str, Any]:
 
 
 class Manifest(StrictModel):
-    """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
+    """The content of ``bundle.json``. It holds no date, so that training with the same seed gives the same bundle."""
 
     schema_version: Literal[4] = 4
     hierpets_version: PrintableText = hierpets.__version__
@@ -216,7 +218,7 @@ class Manifest(StrictModel):
 
     @property
     def grown_species(self) -> frozenset[str]:
-        """The species of which only photos that were added to the bundle taught anything."""
+        """The species without a trained leaf, learned only from photos that were added to the bundle."""
         trained = {
             leaf.species for leaf, origin in zip(self.taxonomy.leaves, self.origins, strict=True) if origin == "trained"
         }
@@ -224,12 +226,12 @@ class Manifest(StrictModel):
 
     @property
     def learned(self) -> np.ndarray:
-        """bool [L]: the leaves that photos taught, in a training or later."""
+        """The leaves that were learned from photos, in training or later, bool [L]."""
         return np.array([origin != "pretrained" for origin in self.origins])
 
     @property
     def calibration(self) -> Calibration:
-        """What makes probabilities of the outputs of the main network."""
+        """The calibration of the main network."""
         return Calibration(self.taxonomy, self.temperatures, self.combiner)
 
     @model_validator(mode="after")
@@ -252,7 +254,7 @@ class Manifest(StrictModel):
 
     @property
     def networks(self) -> tuple[NetworkSpec, ...]:
-        """All networks in the order in which they are asked; the main one is the last."""
+        """All networks in the order of the cascade; the main one is the last."""
         early = (
             NetworkSpec(*early_files(number), **_parts(one), threshold=one.threshold)
             for number, one in enumerate(self.early)
@@ -260,16 +262,16 @@ class Manifest(StrictModel):
         return (*early, NetworkSpec(WEIGHTS, GRAPH, STATISTICS, **_parts(self)))
 
     def alone(self, stage: int) -> Manifest:
-        """The manifest of one network by itself, which answers every photo."""
+        """The manifest for one network alone, which then answers every photo."""
         own = self if stage == len(self.early) else self.early[stage]
         return self.model_copy(update={**_parts(own), "early": ()})
 
     def with_statistics(self, specs: Sequence[StatisticsSpec]) -> Manifest:
-        """The same, with statistics of each of its networks."""
+        """The manifest with other statistics of each network."""
         return self._with_each("statistics", specs)
 
     def with_sampled(self, sampled: Sequence[Sampled]) -> Manifest:
-        """The same, with sampled features of each of its networks."""
+        """The manifest with other sampled features of each network."""
         return self._with_each("sampled", sampled)
 
     def _with_each(self, part: str, values: Sequence[Any]) -> Manifest:
@@ -279,12 +281,12 @@ class Manifest(StrictModel):
 
     @property
     def decoded_side(self) -> int:
-        """Pixels of the shorter side that a decoder must leave for every network."""
+        """Fewest pixels of the shorter side of a decoded photo that suffice for every network."""
         return max(network.preprocess.decoded_side for network in self.networks)
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """The content of ``bundle.json``: a key a line, and the numbers of a row on one line."""
+    """The manifest as JSON text: one key per line, and lists of numbers on one line."""
     text = manifest.model_dump_json(indent=2)
     rows = re.sub(
         r"\[[-+.\deE,\s]*\]", lambda row: re.sub(r"\s+", " ", row[0]).replace("[ ", "[").replace(" ]", "]"), text
@@ -297,9 +299,9 @@ def _all_trained(taxonomy: Taxonomy | None) -> tuple[Origin, ...]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle.
+    """Read the manifest of a bundle.
 
-    :raises BundleError: no bundle there, a damaged one, or one of another schema.
+    :raises BundleError: there is no bundle, or it is damaged, or of another schema.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -324,7 +326,7 @@ def _check_version(path: Path, content: Any) -> None:
     if version == SCHEMA_VERSION:
         return
     if version in (1, 2, 3):
-        # Their answers cannot be reproduced: 1 did not record its resize, 2 and 3 decided by other numbers.
+        # Their predictions cannot be reproduced: 1 did not record its resize, 2 and 3 had other thresholds.
         raise BundleError(
             f"{path}: written by an older hierpets (schema {version}, this one reads {SCHEMA_VERSION}); train it again"
         )

@@ -1,11 +1,11 @@
-"""Which photos a bundle was fitted to: ``seen.bin``, eight bytes of each photo's digest, and nothing else.
+"""``seen.bin``: which photos a bundle was fitted to, as eight bytes of each photo's digest.
 
-Those that it was trained on are sorted, and so are those of each growth, which follow: what was seen after a class was
-forgotten can be told from what was seen before. A growth notes each photo a second time together with its label, so
-that what was learned under a label that was forgotten can be learned under another.
+The entries of the training photos come first, followed by those of each growth; each group is sorted. This order tells
+photos that were seen before a class was forgotten from those seen after it. A growth adds a second entry for each photo
+together with its label: a photo learned under a label that was forgotten can then be learned under another.
 
-Enough to tell that a photo was seen, and far too little to tell what it shows. The file is no part of the bundle's
-identity: it changes no prediction.
+The entries suffice to recognize a photo, but reveal nothing of what it shows. The file is not part of the bundle's
+identity, as it changes no prediction.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from hierpets.errors import BundleError, reason_of
 
 __all__ = ["SeenPhotos", "labeled_digest", "read_seen", "seen_count"]
 
-SIZE = 8  # bytes: where a million photos were seen, one in 18 trillion others is taken for one of them
+SIZE = 8  # bytes per entry: with a million entries, one in 18 trillion other photos is mistaken for one of them
 
 
 class SeenPhotos(frozenset[bytes]):
-    """The shortened digests of photos."""
+    """A set of shortened digests of photos."""
 
     @classmethod
     def of(cls, digests: Iterable[str]) -> SeenPhotos:
-        """From digests in hexadecimal."""
+        """Shorten digests in hexadecimal."""
         return cls(map(_short, digests))
 
     @classmethod
     def read(cls, bundle: Path, *, after: int = 0) -> SeenPhotos | None:
-        """Those of a bundle, but for so many that came first; None where it does not say.
+        """The entries of a bundle without the first ``after``; None if it has no such file.
 
         :raises BundleError: the file is damaged or cannot be read.
         """
@@ -42,7 +42,7 @@ class SeenPhotos(frozenset[bytes]):
         return cls(content[start : start + SIZE] for start in range(after * SIZE, len(content), SIZE))
 
     def pack(self) -> bytes:
-        """The content of the file: the same for the same photos, in whatever order they came."""
+        """The sorted entries, as they are stored in the file."""
         return b"".join(sorted(self))
 
     def holds(self, digest: str) -> bool:
@@ -51,7 +51,7 @@ class SeenPhotos(frozenset[bytes]):
 
 
 def read_seen(bundle: Path) -> bytes | None:
-    """The content of the file; None where there is none.
+    """The content of the file; None if there is no file.
 
     :raises BundleError: the file is damaged or cannot be read.
     """
@@ -68,7 +68,7 @@ def read_seen(bundle: Path) -> bytes | None:
 
 
 def seen_count(bundle: Path) -> int:
-    """How many entries the file has; 0 where there is none."""
+    """The number of entries in the file; 0 if there is no file."""
     return len(read_seen(bundle) or b"") // SIZE
 
 

@@ -1,4 +1,4 @@
-"""A bundle's network, able to show where it looked."""
+"""Explain predictions by Grad-CAM: show where the network looked."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from hierpets.registry.loading import Registry, load_registry
 
 __all__ = ["Explainer", "Explanation"]
 
-SHOWN_SIDE = 480  # pixels of the shorter side of a picture for people
+SHOWN_SIDE = 480  # pixels of the shorter side of explanation pictures
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A photo, its prediction, the backbone of the ``network`` that answered, and the photo with the evidence for its
-    species and for its breed laid over it.
+    """A photo, its prediction, and pictures of the evidence for it.
 
-    All pictures are RGB uint8 [H, W, 3]; ``breed`` is None where the species has no breeds.
+    ``network`` is the backbone of the network that answered. ``species`` and ``breed`` are the photo with the evidence
+    for the species and for the breed as an overlay; ``breed`` is None if the species has no breeds. All pictures are
+    RGB uint8 [H, W, 3].
     """
 
     photo: np.ndarray
@@ -44,8 +45,9 @@ class Explanation:
 
 
 class Explainer:
-    """Explains photos by Grad-CAM on the torch network that answers them: ``networks`` are those of the manifest, and
-    ``guards`` theirs.
+    """Explains predictions by Grad-CAM on the network that answered, run by torch.
+
+    ``networks`` are those of the manifest in its order, ``guards`` those of their backbones.
     """
 
     def __init__(self, networks: Sequence[HierarchicalNetwork], guards: Sequence[Guard], predictor: Predictor):
@@ -71,8 +73,8 @@ class Explainer:
         return cls(read_networks(folder, manifest, registry), guards_of(manifest, registry), predictor)
 
     def cam(self, photo: np.ndarray, *targets: Target, stage: int) -> np.ndarray:
-        """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network of that stage does not
-        look.
+        """Grad-CAM maps of T targets over an RGB uint8 photo [H, W, 3], for the network at ``stage``: float32 [T, H, W]
+        in [0, 1], NaN outside of what the network sees.
 
         :raises PluginError: the network fails, or has no map.
         """
@@ -82,15 +84,15 @@ class Explainer:
         return np.stack([spread(cam, preprocess, height, width) for cam in maps])
 
     def __call__(self, path: str, *, leaf: int) -> np.ndarray:
-        """RGB uint8 [H, W, 3]: the photo at a path with the evidence for a leaf laid over it."""
+        """The photo at a path with the evidence for a leaf as an overlay, RGB uint8 [H, W, 3]."""
         photo = self._read(path)
         return overlay(
             photo, self.cam(photo, Target("leaf", leaf), stage=self._stage(self._predictor.predict(path)))[0]
         )
 
     def explain(self, photo: Photo, options: PredictOptions | None = None, **words: Any) -> Explanation:
-        """The prediction for a photo, and where the network looked; ``options`` and ``words`` as
-        :meth:`hierpets.Predictor.predict` takes them.
+        """Predict a photo and show where the network looked; ``options`` and ``words`` are as in
+        :meth:`hierpets.Predictor.predict`.
 
         :raises ConfigError: an option that does not exist or is out of range.
         :raises ImageError: the photo cannot be read.
@@ -100,7 +102,7 @@ class Explainer:
         prediction = self._predictor.predict(photo, options, **words)
         stage = self._stage(prediction)
         decision = prediction.decision
-        assert decision is not None  # _stage
+        assert decision is not None  # _stage raises without one
         tree = self.manifest.taxonomy
         targets = [Target("species", tree.species_index(decision.species))]
         if decision.breed is not None:

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of the last spatial map are evidence for a class.
+"""Grad-CAM: which places of the last feature map are evidence for a class.
 
 After Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
 """
@@ -32,14 +32,14 @@ class Target:
 def gradcam(
     network: HierarchicalNetwork, image: np.ndarray, *targets: Target, guard: Guard = nullcontext
 ) -> np.ndarray:
-    """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighted by the evidence for each.
+    """Grad-CAM maps of T targets, float32 [T, h, w] in [0, 1]: the last feature map weighted by the evidence for each.
 
-    A backbone of several networks side by side has a last map each; they are added on the finest grid.
+    The maps of a backbone with several networks side by side are added on the finest grid.
 
-    ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit against the mean of
-    the other species, that of a leaf its logit against the mean of the other breeds of its species: what they have in
-    common explains nothing, and a probability near one has no gradient left. A map without evidence for the target is
-    zero everywhere. ``guard`` is that of the network's backbone.
+    ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit minus the mean of the
+    other species, that of a leaf its logit minus the mean of the other breeds of its species: what they have in common
+    explains nothing, and a probability near one has almost no gradient. A map without evidence for the target is zero
+    everywhere. ``guard`` is that of the network's backbone.
 
     :raises PluginError: the network fails, or the backbone ends without a spatial map, as transformers over tokens do.
     """
@@ -54,7 +54,7 @@ def gradcam(
 
 @dataclass
 class _FeatureMaps:
-    """The spatial maps of a backbone: the last one, those that were pooled, and whether tokens follow."""
+    """The feature maps of a backbone: the last one, those that were pooled, and whether tokens follow."""
 
     last: torch.Tensor | None = None
     tokens: bool = False
@@ -73,7 +73,7 @@ class _FeatureMaps:
 
 @contextmanager
 def _record_maps(backbone: torch.nn.Module) -> Iterator[_FeatureMaps]:
-    """Record the output of every module inside."""
+    """Record the outputs of all modules of a backbone while inside."""
     maps = _FeatureMaps()
     handles = [
         module.register_forward_hook(lambda _m, _i, output: maps.record(output)) for module in backbone.modules()
@@ -86,9 +86,9 @@ def _record_maps(backbone: torch.nn.Module) -> Iterator[_FeatureMaps]:
 
 
 def _last_maps(maps: _FeatureMaps) -> list[torch.Tensor]:
-    """The pooled maps that no later pooled map was computed from: one for each network side by side.
+    """The pooled maps that no later pooled map depends on: one for each network side by side.
 
-    A block that reweights its channels pools as well, but continues from what it pooled.
+    Blocks that reweight their channels also pool a map, but later maps depend on it.
     """
     if maps.last is None or maps.tokens:
         raise PluginError(
@@ -112,7 +112,7 @@ def _is_spatial(tensor: torch.Tensor) -> bool:
 
 
 def _channels_last(tensor: torch.Tensor) -> bool:
-    """Inputs are square, so the two equal axes are the places."""
+    """Whether the channels are the last axis. Inputs are square, so the two equal axes are the spatial ones."""
     _, a, b, c = tensor.shape
     return b != c and a == b > 1
 
@@ -132,7 +132,7 @@ def _against_the_others(logits: torch.Tensor, index: int) -> torch.Tensor:
 
 
 def _weighted(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
-    """float32 [h, w] in [0, 1]: channels summed by their gradient, negative evidence cut off."""
+    """The map of one score, float32 [h, w] in [0, 1]: channels weighted by their gradients, negative evidence cut."""
     gradients = torch.autograd.grad(score, maps, retain_graph=True, allow_unused=True)
     parts = [_contribution(a, g) for a, g in zip(maps, gradients, strict=True) if g is not None]
     finest = max((part.shape[-2:] for part in parts), default=maps[0].shape[-2:])
@@ -143,7 +143,9 @@ def _weighted(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
 
 
 def _contribution(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """[1, 1, h, w]: what each place adds to the score, times the number of places, so that grids compare."""
+    """The contribution of each place to the score, [1, 1, h, w], times the number of places so that grids are
+    comparable.
+    """
     if _channels_last(activation):
         activation, gradient = activation.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
     weights = gradient.sum(dim=(2, 3), keepdim=True)

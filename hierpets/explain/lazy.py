@@ -1,4 +1,4 @@
-"""Explanations for who may need none: torch, and the bundle's network in it, are loaded with the first."""
+"""Explanations on demand: torch and the bundle's networks are loaded with the first one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["lazy_overlay"]
 
 
 def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
-    """``(path, *, leaf) -> RGB uint8 [H, W, 3]``: the photo with the evidence for a leaf laid over it."""
+    """A function ``(path, *, leaf) -> RGB uint8 [H, W, 3]``: the photo with the evidence for a leaf as an overlay."""
 
     @cache
     def explainer() -> Explainer:

@@ -1,4 +1,4 @@
-"""A map of the network's input laid back over the photo that it came from."""
+"""Map a heat map of the network's input back onto the photo."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hierpets.plugin import Preprocess
 __all__ = ["overlay", "spread"]
 
 STRONGEST = 0.65  # opacity of the color where the map is 1
-OUTSIDE = 0.45  # brightness of what the network did not see
+OUTSIDE = 0.45  # brightness outside of what the network saw
 
 
 def spread(cam: np.ndarray, preprocess: Preprocess, height: int, width: int) -> np.ndarray:
-    """float32 [height, width]: the map [h, w] where the network's view of the photo lies, NaN outside of it."""
+    """Enlarge a map [h, w] to the part of the photo that the network sees: float32 [height, width], NaN elsewhere."""
     if preprocess.resize == "squash":
         return _enlarged(cam, height, width)
     top, left, side = center_square(preprocess, height, width)
@@ -25,7 +25,7 @@ def spread(cam: np.ndarray, preprocess: Preprocess, height: int, width: int) -> 
 
 
 def overlay(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
-    """RGB uint8 [H, W, 3]: the photo, warm where the map float [H, W] in [0, 1] is high, dimmed where it is NaN."""
+    """The photo, RGB uint8 [H, W, 3], tinted where the map float [H, W] in [0, 1] is high and dimmed where it is NaN."""
     unseen = np.isnan(cam)
     heat = np.where(unseen, 0.0, cam)
     colors = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

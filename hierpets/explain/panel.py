@@ -16,7 +16,7 @@ WIDEST = 8.0  # inches: a panorama would take gigabytes
 
 
 def render_panel(explanation: Explanation) -> bytes:
-    """PNG: two or three pictures side by side, the most probable leaves below."""
+    """Render an explanation as PNG: two or three pictures side by side, with the most probable leaves below."""
     decision = explanation.prediction.decision
     assert decision is not None  # the photo has been read
     pictures = [

@@ -1,4 +1,4 @@
-"""What ``hierpets explain`` and ``hierpets inspect`` do, from a photo to a picture."""
+"""The commands ``hierpets explain`` and ``hierpets inspect``, from a photo to a picture."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def explain_photo(
     registry: Registry | str | Path | None = None,
     **engine: Any,
 ) -> Explanation:
-    """Where the network looked for species and breed of a photo, by Grad-CAM; with ``out``, a PNG of it.
+    """Explain by Grad-CAM where the network looked for the species and breed of a photo; ``out`` is a PNG to write.
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` is not called as a PNG, exists and ``overwrite`` is not given, or cannot be written.
+    :raises ConfigError: ``out`` is not named as a PNG, exists and ``overwrite`` is not given, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
@@ -57,11 +57,11 @@ def inspect_photo(
     registry: Registry | str | Path | None = None,
     **engine: Any,
 ) -> tuple[TraceStep, ...]:
-    """Every array of a photo's prediction, in order; with ``out``, a PNG of what the network sees.
+    """Every array in the prediction of a photo, in order; ``out`` is a PNG to write of what the network sees.
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` is not called as a PNG, exists and ``overwrite`` is not given, or cannot be written.
+    :raises ConfigError: ``out`` is not named as a PNG, exists and ``overwrite`` is not given, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
@@ -75,7 +75,7 @@ def inspect_photo(
 
 
 def _check_picture(path: Path, *, overwrite: bool) -> None:
-    """:raises ConfigError: it is not called as a PNG, exists, or cannot be written."""
+    """:raises ConfigError: it is not named as a PNG, exists, or cannot be written."""
     if path.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"{path}: the picture is a PNG; choose a name that ends in .png")
     check_output(path, overwrite=overwrite)

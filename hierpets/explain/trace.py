@@ -22,14 +22,16 @@ NETWORK_INPUT = "transformed"
 
 @dataclass(frozen=True)
 class TraceStep:
-    """An array inside the pipeline, and what it holds."""
+    """An array of the pipeline, and what it means."""
 
     name: str
     array: np.ndarray
     meaning: str
 
     def line(self) -> str:
-        """Shape, type, range, mean and spread in one line; NaN and infinite values are counted, not averaged over."""
+        """Shape, type, range, mean and standard deviation in one line; NaN and infinite values are counted and left
+        out.
+        """
         values = self.array.astype(np.float64)
         finite = values[np.isfinite(values)]
         shape = "x".join(map(str, self.array.shape))
@@ -49,7 +51,7 @@ class TraceStep:
 
 
 def trace_photo(predictor: Predictor, photo: Photo) -> Iterator[TraceStep]:
-    """Every array of one photo's prediction at the first look, in order, and what a second one changed.
+    """Every array in the prediction of one photo, in order: those of the first look, and what a second look changed.
 
     :raises ImageError: it cannot be read.
     """
@@ -108,5 +110,5 @@ def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[Tra
 
 
 def _at(name: str, stage: int, predictor: Predictor) -> str:
-    """The name of a step, with the stage of its network where there are several."""
+    """The name of a step, with the stage of its network if there are several."""
     return f"{name} ({stage})" if predictor.manifest.early else name

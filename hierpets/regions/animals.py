@@ -1,4 +1,4 @@
-"""What may be the animals of a photo, from what the network answers at each place of it."""
+"""Find candidates for the animals in a photo, from the outputs of the network at each place of it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from hierpets.regions.hills import separate
 __all__ = ["find_candidates"]
 
 # Chosen on composites, single photos and close-ups of Oxford-IIIT Pet's trainval part (docs/regions.md).
-DROP = 6.0  # of the pet score between two hills of one species
-SHARE = 0.35  # of the way from the least score to the peak, at which a box ends
+DROP = 6.0  # drop of the pet score that separates two hills of one species
+SHARE = 0.35  # of the way from the lowest score to the peak: the level at which a box ends
 ALIKE = 0.6  # cosine of their features above which two hills are parts of one animal
 LEAST_PEAK = -2.0  # pet score at the highest place of an animal
-LEAST_MASS = 0.05  # of the largest animal's
+LEAST_MASS = 0.05  # of the mass of the largest animal
 SURE_PEAK = 2.0  # pet score at the peak of what surely is a pet
-GAP = -12.0  # pet score somewhere between them
+GAP = -12.0  # pet score somewhere between two animals that are apart
 
 
 class _Hill(NamedTuple):
-    """``mass`` is the response above the least one, summed; ``direction`` [D] of its features, of length one."""
+    """``mass`` is the sum of the response above the lowest one; ``direction`` [D] is that of its features, a unit
+    vector.
+    """
 
     mass: float
     peak: float
@@ -36,11 +38,11 @@ class _Hill(NamedTuple):
 def find_candidates(
     pet: np.ndarray, species: np.ndarray, features: np.ndarray, *, least: float, extent: tuple[float, float]
 ) -> Candidates:
-    """What may be the animals of a photo.
+    """Find candidates for the animals in a photo.
 
-    ``pet`` [h, w] are the pet scores of places, ``species`` [h, w, S] the logarithms of the probabilities of species,
-    ``features`` [h, w, D]; ``least`` is the least pet score of a place on an animal. The photo takes the upper left
-    part of the map: ``extent`` places down and across.
+    ``pet`` [h, w] are the pet scores at each place, ``species`` [h, w, S] the log probabilities of the species and
+    ``features`` [h, w, D] the features. ``least`` is the lowest pet score of a place on an animal. The photo covers the
+    upper left part of the map: ``extent`` places down and across.
     """
     rows, columns = (int(np.ceil(places)) for places in extent)
     response = (pet[..., None] + species)[:rows, :columns]
@@ -80,8 +82,10 @@ def _box(inside: np.ndarray, extent: tuple[float, float]) -> Box:
 
 
 def _animals(hills: Sequence[_Hill], best: np.ndarray, extent: tuple[float, float]) -> list[_Hill]:
-    """Hills joined where they are parts of one animal, the largest first: head and flank, or one that looks like a cat
-    from the front and like a dog from behind. Two animals differ in their features, or lie apart.
+    """Merge hills that are parts of one animal; the largest first.
+
+    Such parts are head and flank, or a front that looks like a cat and a back that looks like a dog. Hills of two
+    animals differ in their features, or lie apart.
     """
     animals: list[list[_Hill]] = []
     for hill in sorted(hills, key=lambda hill: -hill.mass):
@@ -95,19 +99,20 @@ def _animals(hills: Sequence[_Hill], best: np.ndarray, extent: tuple[float, floa
 
 
 def _are_apart(one: _Hill, other: _Hill, best: np.ndarray, extent: tuple[float, float]) -> bool:
-    """Whether both are surely pets, and the straight way between them leads over what is none; ``best`` [h, w] is the
-    largest response of a species.
+    """Whether both are surely pets and the straight line between them crosses a place that is none.
+
+    ``best`` [h, w] is the largest response of any species.
     """
     if one.box.shared(other.box) > 0 or min(one.peak, other.peak) < SURE_PEAK:
         return False
-    start, end = (_middle(hill.box, extent) for hill in (one, other))
+    start, end = (_center(hill.box, extent) for hill in (one, other))
     steps = 2 + int(2 * np.abs(end - start).max())
-    way = np.rint(start + np.linspace(0, 1, steps)[:, None] * (end - start)).astype(int)
-    rows, columns = way.clip(0, np.array(best.shape) - 1).T
+    line = np.rint(start + np.linspace(0, 1, steps)[:, None] * (end - start)).astype(int)
+    rows, columns = line.clip(0, np.array(best.shape) - 1).T
     return bool(best[rows, columns].min() < GAP)
 
 
-def _middle(box: Box, extent: tuple[float, float]) -> np.ndarray:
-    """Row and column of the place in the middle of a box."""
+def _center(box: Box, extent: tuple[float, float]) -> np.ndarray:
+    """Row and column of the center of a box on the map."""
     left, top, right, bottom = box.edges
     return np.array([(top + bottom) / 2, (left + right) / 2]) * extent - 0.5

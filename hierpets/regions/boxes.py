@@ -1,4 +1,4 @@
-"""A box around an animal, as shares of the photo, so that it holds for every size of it."""
+"""A bounding box, in shares of the photo, so that it fits every size of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hierpets.validation.strict import StrictModel
 
 __all__ = ["MARGIN", "Box"]
 
-ROUNDING = 1e-6  # by which boxes of other programs pass the edge
-MARGIN = 0.1  # of a box on each side, cut out with it
+ROUNDING = 1e-6  # by which boxes of other programs may exceed the photo
+MARGIN = 0.1  # added on each side when a box is cut out, as a share of its longer side
 
 
 class Box(StrictModel):
-    """A part of an upright photo."""
+    """A rectangular part of an upright photo."""
 
     left: float = Field(ge=0, lt=1, description="of the left edge, as a share of the photo's width")
     top: float = Field(ge=0, lt=1, description="of the upper edge, as a share of the photo's height")
@@ -31,16 +31,16 @@ class Box(StrictModel):
 
     @classmethod
     def between(cls, left: float, top: float, right: float, bottom: float) -> Box:
-        """The box with these edges, cut off at those of the photo.
+        """The box with these edges, clipped to the photo.
 
-        :raises ValueError: nothing of it lies inside.
+        :raises ValueError: it lies outside of the photo.
         """
         left, top, right, bottom = (min(max(float(edge), 0.0), 1.0) for edge in (left, top, right, bottom))
         return cls(left=left, top=top, width=right - left, height=bottom - top)
 
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
-        """The smallest box that holds them all."""
+        """The smallest box that contains all of them."""
         edges = np.array([box.edges for box in boxes])
         return cls.between(*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0))
 
@@ -51,15 +51,15 @@ class Box(StrictModel):
 
     @property
     def area(self) -> float:
-        """As a share of the photo."""
+        """Its area as a share of the photo."""
         return self.width * self.height
 
     def inside(self, other: Box) -> float:
-        """How much of it lies in another, from 0 to 1."""
+        """The share of this box that lies in another, from 0 to 1."""
         return self._overlap(other) / self.area
 
     def shared(self, other: Box) -> float:
-        """How much of the smaller of two boxes lies in the other, from 0 to 1."""
+        """The share of the smaller of two boxes that lies in the other, from 0 to 1."""
         return self._overlap(other) / min(self.area, other.area)
 
     def _overlap(self, other: Box) -> float:
@@ -68,7 +68,7 @@ class Box(StrictModel):
         return max(width, 0.0) * max(height, 0.0)
 
     def cut(self, photo: np.ndarray) -> np.ndarray:
-        """The pixels [h, w, 3] inside it, of a photo [H, W, 3]: at least one."""
+        """Crop the box from a photo [H, W, 3]: [h, w, 3], at least one pixel."""
         height, width = photo.shape[:2]
         left, top, right, bottom = self.edges
         x, y = int(left * width), int(top * height)
@@ -76,7 +76,7 @@ class Box(StrictModel):
         return np.ascontiguousarray(inside)
 
     def squared(self, height: int, width: int) -> Box:
-        """This box and a margin, as square as a photo of so many pixels allows: a photo of its own."""
+        """This box with a margin, made as square as a photo of this size in pixels allows."""
         left, top, right, bottom = self.edges
         side = (1 + 2 * MARGIN) * max(self.width * width, self.height * height)
         across, down = side / width / 2, side / height / 2

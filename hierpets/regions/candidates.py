@@ -1,4 +1,4 @@
-"""What may be the animals of a photo, before each is answered."""
+"""Candidates for the animals in a photo, before each is predicted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hierpets.regions.files import FoundBox
 __all__ = ["MOST", "Candidates", "Finder"]
 
 MOST = 16
-"""Animals of a photo: each costs as much as a photo."""
+"""Most animals of a photo: each takes as long as a photo."""
 
 
 class Finder(IntEnum):
-    """What found an animal, what is trusted most first: the places of the network's map, a detector, or a closer look
-    at the places alone.
+    """How a candidate was found, from the most to the least trusted: by the network's outputs at each place, by a
+    detector, or only by a closer look at the places.
     """
 
     PLACES = 0
@@ -28,11 +28,11 @@ class Finder(IntEnum):
 
 
 class Candidates(NamedTuple):
-    """What may be animals, from left to right.
+    """N candidates for animals, from left to right.
 
-    ``mass`` [N] is how much speaks for each, on a scale of its own for each ``finder`` int [N], a :class:`Finder`.
-    ``sure`` bool [N] is whether it is surely a pet, and ``apart`` bool [N, N] whether what is no pet lies between two
-    of them.
+    ``finder`` int [N] is the :class:`Finder` of each; ``mass`` [N] is the evidence for each, comparable only for the
+    same finder. ``sure`` bool [N]: whether it is surely a pet. ``apart`` bool [N, N]: whether a place that is no pet
+    lies between two of them.
     """
 
     boxes: tuple[FoundBox, ...]
@@ -43,25 +43,25 @@ class Candidates(NamedTuple):
 
     @property
     def by_trust(self) -> list[int]:
-        """The rows, those that are trusted most first, and of one finder those for which most speaks."""
+        """The rows by how much their finder is trusted, then by mass, highest first."""
         return np.lexsort((-self.mass, self.finder)).tolist()
 
     def box(self, row: int) -> Box:
-        """Where one of them is."""
+        """The box of a row."""
         return self.boxes[row].box
 
     def where(self, rows: Sequence[int]) -> Candidates:
-        """Some of them, from left to right."""
+        """The candidates in these rows, from left to right."""
         kept = sorted(rows, key=lambda row: self.box(row).edges)
         boxes = tuple(self.boxes[row] for row in kept)
         return Candidates(boxes, self.mass[kept], self.sure[kept], self.apart[np.ix_(kept, kept)], self.finder[kept])
 
     def found_by(self, finder: Finder) -> Candidates:
-        """The same, found by another."""
+        """The same candidates with another finder."""
         return self._replace(finder=np.full(len(self.boxes), finder))
 
     def and_those(self, others: Candidates) -> Candidates:
-        """These and others of the same photo, among which may be the same animals again."""
+        """These and others of the same photo, up to :data:`MOST`; an animal may be in both."""
         n, m = len(self.boxes), len(others.boxes)
         apart = np.zeros((n + m, n + m), bool)
         apart[:n, :n], apart[n:, n:] = self.apart, others.apart

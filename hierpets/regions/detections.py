@@ -1,4 +1,4 @@
-"""From what a detector says of a few thousand boxes to those that may be animals."""
+"""Select the boxes that may show animals from the few thousand boxes of a detector."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = [
     "small_animal",
 ]
 
-LEAST_SCORE = 0.2  # probability of an animal
-SHARED = 0.5  # of the smaller box, above which two show one thing
-LEAST_SIDE = 0.01  # of the photo
-LARGE = 0.5  # share of the photo, from which on a closer look shows little more (docs/experiments.md)
+LEAST_SCORE = 0.2  # lowest probability of an animal
+SHARED = 0.5  # overlap, as a share of the smaller box, above which two boxes show the same thing
+LEAST_SIDE = 0.01  # shortest side of a box, as a share of the photo
+LARGE = 0.5  # share of the photo from which on a closer look gains little (docs/experiments.md)
 
 
 def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
-    """What may be animals, by boxes' upper, left, lower and right ``edges`` [N, 4] and ``scores`` [N], from 0 to 1."""
+    """Candidates by the ``edges`` [N, 4] (top, left, bottom, right) and ``scores`` [N], from 0 to 1, of boxes."""
     found = non_maximum_suppression(edges, scores, least=LEAST_SCORE, most=MOST)
     n = len(found)
     mass = np.array([one.score for one in found], float)
@@ -38,8 +38,8 @@ def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
 
 
 def non_maximum_suppression(edges: np.ndarray, scores: np.ndarray, *, least: float, most: int) -> list[FoundBox]:
-    """The boxes whose score is at ``least`` so high, the likeliest first, so many at ``most``; of those on one place
-    the likeliest alone. Arguments as those of :func:`detected`.
+    """Non-maximum suppression: at most ``most`` boxes with a score of at least ``least``, the likeliest first, of which
+    no two overlap much. ``edges`` and ``scores`` are as in :func:`detected`.
     """
     found: list[FoundBox] = []
     for one in _likeliest(edges, scores, least):
@@ -51,7 +51,7 @@ def non_maximum_suppression(edges: np.ndarray, scores: np.ndarray, *, least: flo
 
 
 def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
-    """The likeliest of the boxes, where it may be an animal that takes little of the photo; arguments as those of
+    """The likeliest box, if it may show an animal and takes less than half of the photo; else None. Arguments are as in
     :func:`detected`.
     """
     likeliest = next(_likeliest(edges, scores, LEAST_SCORE), None)
@@ -59,8 +59,8 @@ def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
 
 
 def is_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray) -> bool:
-    """Whether what may be an animal by its ``scores`` [N] shares little with the likeliest of ``others`` [N]; false
-    where none of those may be one.
+    """Whether a box that may show an animal by ``scores`` [N] hardly overlaps with the likeliest box by the scores
+    ``others`` [N]; False if no box may show an animal by ``others``.
     """
     other = next(_likeliest(edges, others, LEAST_SCORE), None)
     if other is None:
@@ -69,7 +69,7 @@ def is_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray) -> bool
 
 
 def _likeliest(edges: np.ndarray, scores: np.ndarray, least: float) -> Iterator[FoundBox]:
-    """The boxes that may be animals, the likeliest first, down to the ``least`` score."""
+    """The boxes with a score of at least ``least`` and enough size, the likeliest first."""
     for row in np.argsort(-scores, kind="stable").tolist():
         if scores[row] < least:
             return

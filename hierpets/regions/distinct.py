@@ -1,4 +1,4 @@
-"""Which candidates are animals of their own, by what each is answered."""
+"""Which candidates are distinct animals, by the predictions for them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from hierpets.regions.candidates import Candidates, Finder
 __all__ = ["keep_distinct"]
 
 # Chosen on composites, single photos and close-ups of Oxford-IIIT Pet's trainval part (docs/regions.md).
-LEAST_BREED = 0.2  # probability of the most probable breed of a second animal
-LEAST_BREED_CLOSER = 0.6  # and of one that only a closer look found
-SAME_BREED = 0.002  # probability that two show one breed, above which they are one animal
-SHARED = 0.3  # of the smaller box, above which two are one animal
-INSIDE = 0.6  # of a part, in the box of the whole animal
-SURE_BREED = 0.8  # probability of the breeds of two animals in one detection
+LEAST_BREED = 0.2  # lowest probability of the best breed of a second animal
+LEAST_BREED_CLOSER = 0.6  # the same for one that only a closer look found
+SAME_BREED = 0.002  # probability that two show the same breed above which they count as one animal
+SHARED = 0.3  # overlap, as a share of the smaller box, above which two count as one animal
+INSIDE = 0.6  # share of a part that lies in the box of the whole animal
+SURE_BREED = 0.8  # lowest probability of the best breeds of two animals in one detection
 
 
 def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) -> list[int]:
-    """The rows of ``candidates`` that are animals of their own, from left to right.
+    """The rows of ``candidates`` that are distinct animals, from left to right.
 
-    ``answers`` are the probabilities of leaves [L] that each has by itself, None for what is no pet. Of two that are
-    one animal the one that is trusted more is kept; an animal whose box is part of a detection, alone in it, is given
-    as that: it holds the whole of it.
+    ``answers`` are the leaf probabilities [L] predicted for each candidate by itself, None for one that is no pet. Of
+    two candidates that are one animal, the more trusted one is kept. An animal that is the only one inside a detection
+    is replaced by that detection, which shows all of it.
     """
-    return sorted(_Chosen(candidates, answers).rows())
+    return sorted(_Selection(candidates, answers).rows())
 
 
-class _Chosen:
-    """The choice among the candidates of one photo."""
+class _Selection:
+    """Selects the distinct animals among the candidates of one photo."""
 
     def __init__(self, candidates: Candidates, answers: Sequence[np.ndarray | None]):
         self._candidates = candidates
@@ -57,17 +57,17 @@ class _Chosen:
         return float(self._answers[row].max())
 
     def _is_breed(self, row: int) -> bool:
-        """Whether it shows one breed: what could be many is a part of an animal, such as half a face."""
+        """Whether one breed is probable: a candidate that could be many is a part of an animal, such as half a face."""
         closer = self._candidates.finder[row] == Finder.CLOSER_LOOK
         return self._best(row) >= (LEAST_BREED_CLOSER if closer else LEAST_BREED)
 
     def _is_group(self, row: int, parts: Sequence[int]) -> bool:
-        """Whether its box holds two animals."""
+        """Whether its box holds at least two animals."""
         inside = [self._candidates.box(part) for part in parts if self._lies_in(part, row)]
         return any(one.shared(other) <= SHARED for one, other in combinations(inside, 2))
 
     def _find_whole(self, row: int, detections: Sequence[int]) -> int | None:
-        """The smallest detection that it lies in, itself for one; None if in none."""
+        """The smallest detection that it lies in, or itself if it is a detection; None if there is none."""
         if row in detections:
             return row
         around = (other for other in detections if self._lies_in(row, other))

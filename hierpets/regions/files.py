@@ -1,4 +1,4 @@
-"""Boxes that another program found: MegaDetector's JSON, or COCO's."""
+"""Read boxes that another program found, from JSON of MegaDetector or COCO."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hierpets.validation.problems import problem_lines
 
 __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 
-LEAST_SCORE = 0.2  # MegaDetector's own advice for what its version 5 finds
-ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
-OTHER_SHAPE = 0.02  # by which width / height may differ from that of the photo that was labeled: sizes are rounded
+LEAST_SCORE = 0.2  # the threshold that MegaDetector recommends for its version 5
+ROUNDING = 0.02  # share of the photo by which a box may reach beyond its edge
+OTHER_SHAPE = 0.02  # relative difference allowed between aspect ratios of photo and file, as sizes are rounded
 PEOPLE = frozenset({"person", "people", "human"})
 VEHICLES = frozenset(
     {"vehicle", "car", "truck", "bus", "bicycle", "motorcycle", "motorbike", "train", "boat", "airplane", "aeroplane"}
 )
 OTHERS = PEOPLE | VEHICLES
-"""Categories that are no animals, in the files of detectors for all kinds of things."""
+"""Categories of general-purpose detectors that are no animals."""
 
 
 def _four_or_none(corners: tuple[float, ...]) -> tuple[float, ...]:
@@ -43,15 +43,17 @@ Size = tuple[float, float]
 
 
 class FoundBox(NamedTuple):
-    """A box, and how sure its finder is of it, from 0 to 1, if that is known."""
+    """A box, and its confidence from 0 to 1, if known."""
 
     box: Box
     score: float | None = None
 
 
 class BoxFile:
-    """The boxes of photos, by the paths that a file gives them, or why a photo has none; ``sizes`` are those of the
-    photos that were labeled, where the file says them, and ``sha256`` is that of the file.
+    """The boxes of photos, from a file.
+
+    ``boxes`` maps the path of a photo in the file to its boxes, or to why it has none. ``sizes`` are the sizes of the
+    labeled photos, if the file has them. ``sha256`` is the digest of the file.
     """
 
     def __init__(
@@ -65,13 +67,13 @@ class BoxFile:
         self._boxes, self._sizes = dict(boxes), dict(sizes)
 
     def of(self, photo: str, size: tuple[float, float]) -> tuple[FoundBox, ...]:
-        """The boxes of a photo: of its path as given, or of the longest end of its absolute path that the file names.
-        ``size`` is the width and height of the upright photo, made smaller or not.
+        """The boxes of a photo, found by its path as given, or by the longest trailing part of its absolute path that
+        is in the file. ``size`` is the width and height of the upright photo, which may have been scaled down.
 
-        :raises DataError: the file does not name it, says that its finder could not look at it, has an empty box on it,
-            or boxes of a photo of another shape.
+        :raises DataError: the file does not list the photo, says that it could not be read, has an empty box for it, or
+            boxes for a photo of another aspect ratio.
         """
-        whole = os.path.abspath(photo)  # noqa: PTH100  as MegaDetector writes it, which follows no links
+        whole = os.path.abspath(photo)  # noqa: PTH100  like MegaDetector, without resolving links
         paths = (PurePath(photo).as_posix(), *_ends(whole))
         name = next((path for path in paths if path in self._boxes), None)
         if name is None:
@@ -94,12 +96,12 @@ class BoxFile:
 
 
 def _shape(size: Size) -> float:
-    """How many times as wide as high."""
+    """The aspect ratio, width over height."""
     return size[0] / size[1]
 
 
 def _ends(path: str) -> Iterator[str]:
-    """The path, and what is left of it without its first folder, without its first two, and so on."""
+    """The path, the path without its first folder, without its first two, and so on."""
     parts = PurePath(path).parts
     return (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
 
@@ -151,13 +153,13 @@ class _Coco(BaseModel):
 
 @checked
 def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
-    """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
+    """Read boxes from a JSON file of MegaDetector (boxes as shares of the photo) or COCO (boxes in pixels).
 
-    Boxes of people and vehicles are left out, and those with a score below 0.2. An empty box is an error of its photo
-    alone: it may have been drawn around any animal.
+    Boxes of people and vehicles, and those with a score below 0.2, are skipped. An empty box, which may have been meant
+    for any animal, is an error of its photo alone.
 
-    :raises DataError: it cannot be read, or is neither; a box lies outside of its photo; one id of COCO stands for two
-        photos or two categories.
+    :raises DataError: the file cannot be read, or has neither format; a box lies outside of its photo; an id of COCO
+        stands for two photos or two categories.
     """
     path = Path(path)
     text = _load(path)
@@ -186,7 +188,7 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
 
 
 def _normal(name: str) -> str:
-    """One spelling of the path of a photo, also of one that was written on Windows."""
+    """The path of a photo in POSIX form, also if it was written on Windows."""
     is_windows = "\\" in name and "/" not in name
     return (PureWindowsPath if is_windows else PurePath)(name).as_posix()
 
@@ -228,7 +230,11 @@ def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox] |
 
 
 def _check_ids(path: Path, kind: str, named: Iterable[tuple[int | str, str]]) -> None:
-    """Files that were joined without new ids would give the boxes of one photo to another, or a cat for a person."""
+    """Check that ids are unique: in files that were merged without new ids, boxes would go to another photo or
+    category.
+
+    :raises DataError: an id has two names.
+    """
     names: dict[int | str, str] = {}
     for number, name in named:
         if names.setdefault(number, name) != name:
@@ -243,7 +249,10 @@ def _is_animal(category: str) -> bool:
 
 
 def _found(path: Path, name: str, corners: Sequence[float], size: Size, score: float | None) -> list[FoundBox] | str:
-    """The box, or why its photo has none."""
+    """A list with the box, or why its photo has none.
+
+    :raises DataError: the box lies outside of the photo.
+    """
     empty = f"its box {list(corners)} is empty, and any animal may be there; draw it again or delete it"
     if not corners:
         return empty

@@ -1,4 +1,4 @@
-"""Hills of a map: where something responds, and where one thing ends and the next begins."""
+"""Segment a response map into hills, one per peak of sufficient persistence."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ NOTHING = -1
 
 
 def separate(response: np.ndarray, *, least: float, drop: float) -> np.ndarray:
-    """int [h, w]: the number of the hill that a place of ``response`` [h, w] belongs to, -1 at and below ``least``.
+    """The number of the hill that each place of ``response`` [h, w] belongs to, int [h, w]; -1 at or below ``least``.
 
-    Hills are numbered from the highest. Two of them are one unless the way from the lower peak to the higher leads at
-    least ``drop`` down: the persistence of a peak, after Edelsbrunner, Letscher and Zomorodian, "Topological
+    Hills are numbered from the highest. Two peaks are one hill unless every path from the lower peak to the higher one
+    descends by at least ``drop``: the persistence of a peak, after Edelsbrunner, Letscher and Zomorodian, "Topological
     Persistence and Simplification", 2002.
     """
-    hills = np.full((response.shape[0] + 2, response.shape[1] + 2), NOTHING)  # with an edge of nothing
+    hills = np.full((response.shape[0] + 2, response.shape[1] + 2), NOTHING)  # padded by one on each side
     peaks: list[float] = []
     for flat in np.argsort(-response, axis=None, kind="stable").tolist():
         row, column = divmod(flat, response.shape[1])
@@ -24,7 +24,7 @@ def separate(response: np.ndarray, *, least: float, drop: float) -> np.ndarray:
         if height <= least:
             break
         around = hills[row : row + 3, column : column + 3]
-        near = sorted({int(hill) for hill in around.flat if hill != NOTHING})  # the first to rise is the highest
+        near = sorted({int(hill) for hill in around.flat if hill != NOTHING})  # the lowest number has the highest peak
         if not near:
             peaks.append(height)
             near = [len(peaks) - 1]
@@ -36,6 +36,6 @@ def separate(response: np.ndarray, *, least: float, drop: float) -> np.ndarray:
 
 
 def _numbered(hills: np.ndarray) -> np.ndarray:
-    """The same hills, numbered without gaps: the first to rise was the highest."""
+    """Renumber the hills without gaps, still from the highest."""
     left = np.unique(hills[hills != NOTHING])
     return np.where(hills == NOTHING, NOTHING, np.searchsorted(left, hills))

@@ -25,7 +25,7 @@ def spread(cam: np.ndarray, preprocess: Preprocess, height: int, width: int) -> 
 
 
 def overlay(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
-    """The photo, RGB uint8 [H, W, 3], tinted where the map float [H, W] in [0, 1] is high and dimmed where it is NaN."""
+    """The photo, RGB uint8 [H, W, 3], tinted where the map float [H, W] in [0, 1] is high, dimmed where NaN."""
     unseen = np.isnan(cam)
     heat = np.where(unseen, 0.0, cam)
     colors = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

@@ -1,4 +1,4 @@
-"""A bundle taken apart into its networks, which are changed one by one and answer together."""
+"""A bundle opened for changes: its networks are refitted one by one, and written together."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ __all__ = ["OpenBundle", "joint_and_scores", "open_bundle"]
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """The ``networks`` in the order in which they are asked, the main one last. All know the same leaves, from the same
-    photos. ``source`` is the folder that they were read from.
+    """A bundle opened for changes.
+
+    ``networks`` are in the order of the cascade, the main one last. All know the same leaves, from the same photos.
+    ``source`` is the folder that they were read from.
     """
 
     source: Path
@@ -36,13 +38,13 @@ class OpenBundle:
 
     @property
     def main(self) -> OpenNetwork:
-        """The network that is asked last."""
+        """The main network."""
         return self.networks[-1]
 
     def of(self, networks: Sequence[OpenNetwork], **changes: Any) -> OpenBundle:
-        """The bundle of these networks, changed as they are, and ``changes`` of its manifest; early thresholds stay.
+        """The bundle with changed networks, and ``changes`` of its manifest; the thresholds of early networks stay.
 
-        It is another model than that of before, and has no version.
+        It is a different model now, and has no version.
         """
         *early, main = (network.manifest for network in networks)
         own = [
@@ -56,9 +58,9 @@ class OpenBundle:
     def write(self, folder: Path, learned: Iterable[PhotoRecord] = (), *, overwrite: bool) -> None:
         """Write the bundle whole or not at all.
 
-        ``learned`` are the photos that it was fitted to beside those that ``source`` knows of.
+        ``learned`` are the photos that it was fitted to in addition to those of ``source``.
 
-        :raises ConfigError: there is a folder by now that is not to ``overwrite``.
+        :raises ConfigError: the folder exists, and ``overwrite`` is not given.
         """
         seen = read_seen(self.source)
         with whole_folder(folder, overwrite=overwrite) as made:
@@ -76,7 +78,7 @@ def _digests(learned: Iterable[PhotoRecord]) -> Iterator[str]:
 
 
 def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:
-    """Take a bundle apart. ``registry`` has the plugins of its backbones, None for the usual one.
+    """Open a bundle for changes. ``registry`` has the plugins of its backbones; None for the default one.
 
     :raises BundleError: a missing or damaged bundle, or one that does not keep statistics of each network.
     """
@@ -88,8 +90,9 @@ def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:
 
 
 def joint_and_scores(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
-    """Calibrated joint probabilities float64 [N, L] and scores [N, 1 + S] of photos that every network was asked about,
-    as they would be if each was asked in its turn.
+    """Calibrated joint probabilities float64 [N, L] and scores [N, 1 + S] of the cascade.
+
+    ``outputs`` are those of every network for all N photos; each photo gets those of the first network that is sure.
     """
     *early, main = outputs
     calibration = manifest.calibration

@@ -1,4 +1,4 @@
-"""Thresholds of a grown bundle: those of before, and what the new photos say of themselves when they are left out."""
+"""Calibration of a grown bundle: the old one, extended by leave-one-out predictions for the new photos."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from hierpets.training.calibration import one_of_each, rounded_up, score_photos,
 __all__ = ["grow_policy", "grow_temperatures", "lacking_pet_score"]
 
 PET_KEPT_NEW = 0.95
-"""Share of the photos of a grown species, of those that are taken for it, that must count as pets. With 0.99 one odd
-photo of few decides how many animals of other species pass for it (docs/experiments.md)."""
+"""Share of the photos of a grown species predicted as it that must pass as pets. With 0.99, one odd photo of a few
+would decide how many animals of other species pass as it (docs/experiments.md).
+"""
 
 
 def grow_temperatures(
     before: Temperatures, known: Taxonomy, logits: LeaveOneOutLogits, taxonomy: Taxonomy
 ) -> Temperatures:
-    """The temperatures of before; a species that has two leaves for the first time gets its own from the new photos,
-    near the mean of the others where these are few. With one leaf nothing is divided, and its temperature says nothing.
+    """The old temperatures, and new ones for species that have two leaves for the first time.
 
-    ``known`` and ``taxonomy`` are those of the leaves that have photos, before and now.
+    A new temperature is fitted to the new photos, near the (geometric) mean of the others if these photos are few. A
+    species with one leaf has no breed probabilities to calibrate. ``known`` and ``taxonomy`` are the taxonomies of the
+    leaves that have photos, before and now.
     """
     breeds = {name: before.breeds[name] for name, leaves in known.tree.items() if len(leaves) > 1}
     mean = float(np.exp(np.mean(np.log([*breeds.values()])))) if breeds else 1.0
@@ -38,11 +40,11 @@ def grow_temperatures(
 
 
 def grow_policy(before: Policy, predictions: LeaveOneOutPredictions, new: set[Leaf], taxonomy: Taxonomy) -> Policy:
-    """The policy of before with what the new photos add: their nonconformity scores in those of their species, and for
-    each leaf that is ``new``, or was in an earlier growth, those of its own photos.
+    """The old policy, extended by the nonconformity scores of the new photos.
 
-    A leaf known from pretraining has no threshold of its own, and gets none: it was named before it had photos.
-    What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed.
+    They are added to the scores of the predicted species and, for each leaf that is ``new`` or was new in an earlier
+    growth, to those of the leaf. A leaf known from pretraining gets no threshold of its own: it was named before it had
+    photos. The scores of unlisted breeds stay; a new species has none, so all its photos count as of listed breeds.
     """
     rows = one_of_each(predictions.labels)
     joint, labels = predictions.joint[rows], predictions.labels.where(rows)
@@ -66,8 +68,10 @@ def grow_policy(before: Policy, predictions: LeaveOneOutPredictions, new: set[Le
 def lacking_pet_score(
     policy: Policy, predictions: LeaveOneOutPredictions, grown: Collection[str], taxonomy: Taxonomy
 ) -> np.ndarray:
-    """By how much the pet scores of photos that are taken for each species must rise, float [S], for its threshold to
-    refuse no more than a few of those of the species: 0 for all but the ``grown`` ones, and where no photo is lacking.
+    """By how much the pet scores of photos predicted as each species must be raised so that few photos of the species
+    are refused, float [S].
+
+    It is 0 for species that are not ``grown``, and where few are refused anyway.
     """
     lacking = np.zeros(len(taxonomy.species))
     winner = most_probable_species(predictions.joint, taxonomy)

@@ -1,4 +1,4 @@
-"""A breed or species taken out of a bundle."""
+"""Remove breeds or species from a bundle."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ def forget(
     overwrite: bool = False,
     registry: Registry | str | os.PathLike[str] | None = None,
 ) -> ForgetResult:
-    """Take breeds (``"dog/pug"``) or whole species (``"rabbit"``) out of a bundle that keeps statistics of its classes.
-    They are named as in ``only`` of a prediction.
+    """Remove breeds (``"dog/pug"``) or whole species (``"rabbit"``) from a bundle that keeps statistics of its classes.
 
-    ``model`` None is the released one. ``registry`` has the plugins of its backbones: they know which classes of a
-    pretrained head show a species that goes, whose animals are no pets of a known one any more.
+    Classes are named as in the option ``only`` of a prediction. ``model`` None is the released bundle. ``registry`` has
+    the plugins of its backbones: they know which classes of a pretrained head show a removed species, whose animals
+    then no longer count as known pets.
 
-    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum.
-    A breed that was known from pretraining before it had photos is known from pretraining alone again. A species goes
-    with the last breed that photos taught.
+    The contribution of removed photos to the variation within breeds stays: it is stored as one sum over all classes. A
+    breed that was known from pretraining before it had photos is known from pretraining alone again. A species is
+    removed with its last breed that was learned from photos.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises RegistryError: an invalid registry.
-    :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
-    :raises DataError: a name that the bundle does not know, or of several breeds; fewer than two leaves would be left.
+    :raises PluginError: a species is removed, and the registry lacks the backbone, whose pretrained head knows it.
+    :raises DataError: the bundle does not know a name, or several species have such a breed; fewer than two leaves
+        would be left.
     :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     if not names:
@@ -96,8 +97,9 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
 
 
 def _taken(before: OpenNetwork, after: OpenNetwork) -> dict[Leaf, str]:
-    """The classes whose photos are gone, of species that stay, whose mean features are another species to the new head;
-    and which.
+    """Removed classes, of species that stay, whose mean features the new species head predicts as another species.
+
+    Each is mapped to that species.
     """
     tree = after.manifest.taxonomy
     gone = {*before.statistics.labels} - {*after.statistics.labels}
@@ -110,7 +112,7 @@ def _taken(before: OpenNetwork, after: OpenNetwork) -> dict[Leaf, str]:
 
 
 def _was_pretrained(leaf: Leaf, manifest: Manifest) -> bool:
-    """Whether a leaf was known from pretraining before it was grown: any other has a threshold of its own since."""
+    """Whether a leaf was known from pretraining before it was grown: others have a threshold of their own."""
     origin = manifest.origins[manifest.taxonomy.leaves.index(leaf)]
     return origin == "grown" and str(leaf) not in manifest.policy.leaves
 
@@ -122,7 +124,7 @@ def _without_rows(statistics: ClassStatistics, labels: Iterable[Leaf]) -> ClassS
 
 
 def _training(manifest: Manifest, gone: Iterable[Leaf]) -> dict[str, Any]:
-    """How the bundle was trained and grown, without the photos of classes that were grown and are ``gone``."""
+    """The training notes of the manifest, with removed (``gone``) photos of grown classes subtracted from the count."""
     if "grown" not in manifest.training:
         return manifest.training
     assert manifest.statistics is not None
@@ -135,7 +137,7 @@ def _training(manifest: Manifest, gone: Iterable[Leaf]) -> dict[str, Any]:
 
 
 def _policy(policy: Policy, species: set[str], leaves: Iterable[Leaf]) -> Policy:
-    """The policy without what is gone. Scores of photos that were predicted as a species that stays are kept."""
+    """The policy without removed classes. The scores of all photos predicted as a remaining species are kept."""
     named = {str(leaf) for leaf in leaves}
     scores = {
         population: {name: rows for name, rows in by_species.items() if name in species}

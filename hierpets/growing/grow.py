@@ -1,4 +1,4 @@
-"""New breeds and species from a few photos, without the old ones."""
+"""Add breeds and species to a bundle from a few photos, without the photos that it was trained on."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ def grow(
 ) -> GrowResult:
     """Add breeds and species to a bundle from a few photos; the photos that it was trained on are not needed.
 
-    ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does; None for the released one.
-    ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg``, a CSV, or what a reader knows: of new breeds, of
-    new species with or without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone.
-    The heads of the bundle that is written to ``out`` are those of a fit to all photos at once; temperatures and the
-    thresholds of pets and of early networks stay. Whether what is taken for a trained species looks like a pet is
-    judged by what is known of the trained species alone: a new one makes no dogs of what was no pet.
-    ``check`` are labeled photos of classes that were known before, to compare both bundles on.
+    ``model`` is a bundle that keeps statistics of its classes, such as one with LDA heads; None for the released one.
+    ``data`` are labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV, or anything that a reader supports. They
+    may be of new breeds, of new species with or without breeds, or of known ones; those in the splits ``val`` and
+    ``test`` are ignored. The heads of the bundle that is written to ``out`` are the same as if fitted to all old and
+    new photos at once; temperatures and the thresholds of pets and of early networks stay. The pet score of photos
+    predicted as a trained species still depends on the trained species alone: a new species does not make a photo of no
+    pet pass as a dog. ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
-    Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal
-    than their label are left out, and listed; with ``trust_labels`` the last are learned from as well.
+    Copies, photos that the bundle has learned from before, unreadable photos and those that seem to show another animal
+    than their label are left out, and listed; with ``trust_labels``, the last are learned from as well.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises RegistryError: an invalid registry.
     :raises PluginError: the registry lacks the bundle's backbone, whose pretrained head knows species or breeds.
-    :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
+    :raises DataError: a name that is almost that of a known class; a class without a photo to learn from.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     source, target = Path(model) if model is not None else released_bundle(), Path(out).absolute()
@@ -77,13 +77,13 @@ def grow(
     index = read_index(data, registry=plugins).to_learn_from
     check_names(index.taxonomy, before.manifest.taxonomy)
     check_every_class(index, index.records)
-    if check is not None:  # what is wrong with them is said before anything is learned and written
+    if check is not None:  # reports problems before anything is learned and written
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
     photos, learned, predictions, strangers = _learn(before, index, photos, left_out, trust_labels=trust_labels)
     measure = partial(_measure, check, plugins, progress)
-    was = measure(source)  # before the grown bundle is written, which may take its place
+    was = measure(source)  # before the grown bundle is written, which may replace it
     learned.write(target, photos.records, overwrite=overwrite)
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
@@ -119,8 +119,10 @@ def grow(
 def _learn(
     before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto], *, trust_labels: bool
 ) -> tuple[NewPhotos, OpenBundle, LeaveOneOutPredictions, Counter[Leaf]]:
-    """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
-    ``left_out``, and those that look like something else counted by their labels.
+    """Learn the photos: returns those learned from, the grown bundle, its leave-one-out predictions, and the number of
+    photos of each label that were left out because they look like something else.
+
+    All photos that are not learned from are added to ``left_out``.
     """
     learned_before = find_learned(photos, before.manifest, before.source)
     known = {photos.records[row].label for row in learned_before}
@@ -136,7 +138,7 @@ def _learn(
         return photos, learned, predictions, Counter()
     counts = Counter(photos.records[row].label for row in strangers)
     photos = photos.without(strangers, left_out)
-    if not len(photos):  # then photos of a known class are asked for as well
+    if not len(photos):  # nothing is left, so a known class needs photos as well
         known -= {*counts}
     check_every_class(index, photos.records, left_out, learned=known)
     return photos, *learn(before, photos), counts
@@ -145,8 +147,9 @@ def _learn(
 def _accuracy(
     photos: NewPhotos, predictions: LeaveOneOutPredictions, strangers: Counter[Leaf]
 ) -> dict[Leaf, float | None]:
-    """For each label the share of its photos that the bundle names right without them, by breed or by species; of the
-    ``strangers`` it named none.
+    """For each label the share of its photos that are predicted right when left out; None if none could be.
+
+    A label without a breed is right at its species. Photos counted in ``strangers`` are wrong.
     """
     right = defaultdict(list, {label: [False] * count for label, count in strangers.items()})
     for row, leaf in zip(predictions.rows.tolist(), predictions.answers, strict=True):
@@ -159,17 +162,17 @@ def _accuracy(
 def _measure(
     check: str | os.PathLike[str] | None, registry: Registry, progress: Progress, bundle: Path
 ) -> Evaluation | None:
-    """A bundle on labeled photos of classes that were known before; None where none are given."""
+    """Evaluate a bundle on the photos of ``check``; None if there are none."""
     if check is None:
         return None
-    # Before or after, one may have seen a photo that the other has not: compared are those that were given.
+    # keep_seen: both bundles are compared on the same photos, even if only one has learned from some of them.
     return evaluate(bundle, check, keep_seen=True, registry=registry, progress=progress)
 
 
 def _compare(
     was: Evaluation | None, now: Evaluation | None, old: Taxonomy, new: Taxonomy
 ) -> tuple[Comparison | None, list[Steal]]:
-    """The bundles of before and after: the comparison, and what new leaves took."""
+    """Compare the evaluations before and after; also return which photos new leaves took from old ones."""
     if was is None or now is None:
         return None, []
     names = ("the old bundle", "the new bundle")

@@ -1,4 +1,4 @@
-"""The statistics of new photos added to those of a bundle, and all that follows from the sum."""
+"""Add the statistics of new photos to those of a bundle, and refit everything that depends on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["add_photos", "class_weights", "learn"]
 
 
 def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOutPredictions]:
-    """The grown bundle, and what it gives for the new photos without them."""
+    """The grown bundle, and its leave-one-out predictions for the new photos."""
     parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
     logits = [own for _, own in parts]
     grown = before.of([network for network, _ in parts])
@@ -45,7 +45,7 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOu
 
 
 def _with_pet_scores(grown: OpenBundle, predictions: LeaveOneOutPredictions) -> OpenBundle:
-    """The bundle with pet scores that refuse few of the new photos of grown species."""
+    """Raise the pet scores of grown species until few of their new photos are refused."""
     manifest = grown.manifest
     lacking = lacking_pet_score(manifest.policy, predictions, manifest.grown_species, manifest.taxonomy)
     return grown.of([network.raised(lacking) for network in grown.networks])
@@ -54,7 +54,7 @@ def _with_pet_scores(grown: OpenBundle, predictions: LeaveOneOutPredictions) -> 
 def _learn(
     before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord, ...]
 ) -> tuple[OpenNetwork, LeaveOneOutLogits]:
-    """A network that learned the features [N, D] of N photos, and what it gives for them without them."""
+    """A network refitted with the features [N, D] of N new photos, and its leave-one-out logits for them."""
     labels = sorted({record.label for record in records}, key=str)
     classes = np.array([labels.index(record.label) for record in records])
     profiles = pretrained_profiles(before.scorer.pretrained_head, features).astype(np.float64)
@@ -72,20 +72,23 @@ def _learn(
 def add_photos(
     known: ClassStatistics, features: np.ndarray, classes: np.ndarray, labels: Sequence[Leaf], profiles: np.ndarray
 ) -> tuple[ClassStatistics, np.ndarray]:
-    """The statistics of known photos and of N others, and the weights [N] of these: ``features`` [N, D], ``classes``
-    int [N] in ``labels``, ``profiles`` [N, P].
+    """The statistics of the known photos and N new ones, and the weights [N] of the new photos.
+
+    The new photos have ``features`` [N, D], ``profiles`` [N, P], and ``classes`` int [N], which index ``labels``.
     """
     of_label = dict(zip(labels, class_weights(known, labels, np.bincount(classes)), strict=True))
     old = zip(known.labels, known.weights / known.counts, strict=True)
-    room = known.reweighted(known.counts * np.array([of_label.get(label, weight) for label, weight in old]))
+    reweighted = known.reweighted(known.counts * np.array([of_label.get(label, weight) for label, weight in old]))
     weights = np.array([*of_label.values()])[classes]
-    # Photos of no stated breed are of no leaf, even where no new photo states one.
-    return room + ClassStatistics.of(features, classes, weights, [*labels, *known.labels], profiles), weights
+    # All known labels are passed: they decide which labels are leaves, even if no new photo has a stated breed.
+    return reweighted + ClassStatistics.of(features, classes, weights, [*labels, *known.labels], profiles), weights
 
 
 def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
-    """The weight of a photo of each label, old or new: such that its class weighs what it did, however many photos join
-    it, or, where it is new, as much as the classes do on average.
+    """The weight of each photo, old or new, of each label.
+
+    It keeps the total weight of a known class, however many photos are added; a new class weighs as much as the known
+    ones on average.
     """
     weight = dict(zip(known.labels, known.weights, strict=True))
     whole = np.array([weight.get(label, known.weights.mean()) for label in labels])

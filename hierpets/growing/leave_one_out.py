@@ -1,8 +1,8 @@
-"""What heads and OOD scorer would have said of an animal without its photos, in closed form: nothing is fitted again.
+"""Leave-one-animal-out predictions of LDA heads and OOD scorer in closed form, without fitting them again.
 
-Taking photos out moves the mean of their class, and takes products of as many vectors with themselves, and of one more
-for the mean, out of the scatter (Sherman and Morrison, 1950; Woodbury, 1950). The identity that the covariance is
-shrunk towards keeps its scale, which one photo of N changes by a part in N.
+Leaving photos out moves the mean of their class, and subtracts an outer product for each photo, and one more for the
+mean, from the scatter: a low-rank update (Sherman and Morrison, 1950; Woodbury, 1950). The scale of the identity that
+the covariance is shrunk towards is kept, which one of N photos changes by only 1/N.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """N photos that are part of some statistics: ``features`` float64 [N, D] and ``profiles`` [N, P], ``rows`` int [N]
-    of their classes, ``weights`` [N], and ``groups`` int [N], one number for all photos of an animal, which are left
-    out together. ``scattered`` bool [N]: whether the scatter holds them, as it holds photos of leaves; None to find
-    out.
+    """N photos that are part of some ``statistics``.
+
+    They have ``features`` float64 [N, D], ``profiles`` [N, P] and ``weights`` [N]. ``rows`` int [N] are the rows of
+    their classes in the statistics. Photos with the same number in ``groups`` int [N] show the same animal, and are
+    left out together. ``scattered`` bool [N]: whether the scatter includes them; None: if their class is a leaf.
     """
 
     statistics: ClassStatistics
@@ -53,18 +54,18 @@ class LeaveOneOut:
 
     @cached_property
     def animals(self) -> tuple[np.ndarray, ...]:
-        """The photos of each animal."""
+        """The indices of the photos of each animal."""
         order = np.argsort(self.groups, kind="stable")
         starts = np.flatnonzero(np.diff(self.groups[order])) + 1
         return tuple(np.split(order, starts))
 
     @property
     def judged(self) -> np.ndarray:
-        """bool [N]: whether the class has another animal, without which nothing can be said."""
+        """Whether the class of each photo has another animal, bool [N]; otherwise it cannot be left out."""
         return self.statistics.counts[self.rows] > self._of_animal(np.ones(len(self.rows)))
 
     def logits(self, classes: tuple[Leaf, ...], shrinkage: float) -> np.ndarray:
-        """The logits [N, len(classes)] of an LDA that did not see the animal."""
+        """The logits [N, len(classes)] of an LDA fitted without the animal of each photo."""
         known = self.statistics
         columns = [known.labels.index(label) for label in classes]
         if len(classes) == 1:
@@ -74,24 +75,24 @@ class LeaveOneOut:
         means = solve_triangular(root, (known.means - center).T, lower=True).T
         photos = solve_triangular(root, (self.features - center).T, lower=True).T
         scores = photos @ means.T - 0.5 * (means**2).sum(axis=1)
-        taken, rest = np.where(self._in_scatter, self._of_animal(self.weights), 0.0), self._rest(known.weights)
+        removed, rest = np.where(self._in_scatter, self._of_animal(self.weights), 0.0), self._rest(known.weights)
         share = np.where(self._in_scatter, (1 - shrinkage) / known.covariance_weight, 0.0)
         for animal in self.animals:
             first, own = animal[0], self.rows[animal[0]]
             weights, residuals = self.weights[animal], photos[animal] - means[own]
-            drawn = weights @ residuals  # by the animal, to its side
-            moved = means[own] - drawn / rest[first]
-            out = np.vstack([np.sqrt(weights)[:, None] * residuals, drawn / np.sqrt(rest[first])])
-            along, gamma = _directions(np.sqrt(share[first]) * out)
+            pull = weights @ residuals  # of the animal on the mean of its class
+            moved = means[own] - pull / rest[first]
+            out = np.vstack([np.sqrt(weights)[:, None] * residuals, pull / np.sqrt(rest[first])])
+            directions, gamma = _low_rank_update(np.sqrt(share[first]) * out)
             scores[animal, own] = photos[animal] @ moved - 0.5 * moved @ moved
-            toward = means @ along.T  # [K, directions]
-            toward[own] = along @ moved
-            scores[animal] += (gamma * (photos[animal] @ along.T)) @ toward.T - 0.5 * toward**2 @ gamma
+            projected = means @ directions.T  # [K, R]
+            projected[own] = directions @ moved
+            scores[animal] += (gamma * (photos[animal] @ directions.T)) @ projected.T - 0.5 * projected**2 @ gamma
         total = known.covariance_weight
-        return ((total - taken) / total)[:, None] * scores[:, columns]
+        return ((total - removed) / total)[:, None] * scores[:, columns]
 
     def by_species(self) -> LeaveOneOut:
-        """The same photos as part of their species."""
+        """The same photos as part of the statistics by species."""
         known = self.statistics.by_species
         row = {label.species: i for i, label in enumerate(known.labels)}
         species = np.array([row[label.species] for label in self.statistics.labels])
@@ -99,20 +100,20 @@ class LeaveOneOut:
 
     @property
     def _in_scatter(self) -> np.ndarray:
-        """bool [N]. Photos of no stated breed are in no scatter, and nothing is taken out of it with them."""
+        """Whether the scatter includes each photo, bool [N]; it does not include photos without a stated breed."""
         if self.scattered is not None:
             return self.scattered
         leaves = {*self.statistics.leaves}
         return np.array([label in leaves for label in self.statistics.labels])[self.rows]
 
     def cosine(self) -> np.ndarray:
-        """float64 [N, C]: the cosines to the means of the leaves."""
+        """Cosine similarities to the means of the leaves, float64 [N, C]."""
         known = self.statistics
         moved = known.sums[self.rows] - self._of_animal(self.weights[:, None] * self.features)
         return self._products(unit_rows(self.features), unit_rows(known.sums), unit_rows(moved))
 
     def profile(self) -> np.ndarray:
-        """float64 [N, C]: the Bhattacharyya coefficients to the mean probabilities of the leaves."""
+        """Bhattacharyya coefficients with the mean probabilities of the leaves, float64 [N, C]."""
         known = self.statistics
         moved = (known.profiles[self.rows] - self._of_animal(self.weights[:, None] * self.profiles)).clip(min=0)
         means = np.sqrt(known.profiles / known.weights[:, None])
@@ -125,23 +126,24 @@ class LeaveOneOut:
         return products[:, leaves]
 
     def _of_animal(self, values: np.ndarray) -> np.ndarray:
-        """The sums of values [N, ...] over all photos of the same animal, for each photo."""
+        """For each photo, the sum of ``values`` [N, ...] over all photos of its animal."""
         numbers = np.unique(self.groups, return_inverse=True)[1]
         sums = np.zeros((len(self.animals), *values.shape[1:]))
         np.add.at(sums, numbers, values)
         return sums[numbers]
 
     def _rest(self, weights: np.ndarray) -> np.ndarray:
-        """What the class of each photo weighs without its animal; where it has no other, nothing is asked of it."""
+        """The weight of the class of each photo without its animal; the full weight if there is no other animal."""
         own = weights[self.rows]
         return np.where(self.judged, own - self._of_animal(self.weights), own)
 
 
 @dataclass(frozen=True)
 class LeaveOneOutLogits:
-    """What heads and OOD scorer of a network give for M of the new photos without them: ``species`` [M, S] and ``leaf``
-    [M, T] logits, their ``evidence`` and ``labels`` among the leaves that have photos. ``rows`` int [M] are those of
-    the photos.
+    """Leave-one-out outputs of a network's heads and OOD scorer for M of the new photos, those at ``rows`` int [M].
+
+    ``species`` [M, S] and ``leaf`` [M, T] are logits, ``evidence`` is that of the OOD scorer, and ``labels`` are among
+    the T leaves that have photos.
     """
 
     rows: np.ndarray
@@ -153,9 +155,10 @@ class LeaveOneOutLogits:
 
 @dataclass(frozen=True)
 class LeaveOneOutPredictions:
-    """What a grown bundle gives for M of the new photos without them: calibrated ``joint`` probabilities [M, L],
-    ``scores`` [M, 1 + S], ``labels``, and the most probable leaves, ``answers``. ``rows`` int [M] are those of the
-    photos.
+    """Leave-one-out predictions of a grown bundle for M of the new photos, those at ``rows`` int [M].
+
+    ``joint`` [M, L] are calibrated joint probabilities, ``scores`` [M, 1 + S] the pet scores and the probabilities that
+    the breed is listed, and ``answers`` the most probable leaves.
     """
 
     rows: np.ndarray
@@ -166,7 +169,9 @@ class LeaveOneOutPredictions:
 
 
 def leave_one_out_logits(grown: OpenNetwork, photos: LeaveOneOut, labels: Labels) -> LeaveOneOutLogits:
-    """What the network gives for the new photos, each without its animal; one alone in its class is not judged."""
+    """The outputs of the network for each new photo without its animal; those of the only animal of a class are
+    skipped.
+    """
     spec, tree = grown.spec, grown.statistics.taxonomy
     rows = np.flatnonzero(photos.judged)
     shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=grown.manifest.combiner)
@@ -181,7 +186,7 @@ def leave_one_out_logits(grown: OpenNetwork, photos: LeaveOneOut, labels: Labels
 
 
 def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> LeaveOneOutPredictions:
-    """What the networks answer together, by the ``logits`` of each without the same photos."""
+    """The predictions of the cascade, by the leave-one-out ``logits`` of each network."""
     outputs = [
         mix(network.scorer, network.mixture, own.species, own.leaf, own.evidence)
         for network, own in zip(grown.networks, logits, strict=True)
@@ -192,7 +197,7 @@ def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> 
 
 
 def _evidence(grown: OpenNetwork, photos: LeaveOneOut) -> Evidence:
-    """The evidence of photos that the statistics did not see."""
+    """The OOD evidence of each photo without its animal."""
     leaves = grown.statistics.leaves
     scores, cosine = photos.logits(leaves, DISCRIMINANT.shrinkage), photos.cosine()
     others = (photos.profile(), photos.profiles) if photos.profiles.shape[1] else (None, None)
@@ -201,9 +206,9 @@ def _evidence(grown: OpenNetwork, photos: LeaveOneOut) -> Evidence:
         return grown.scorer.weigh(*tables)  # type: ignore[arg-type]
 
 
-def _directions(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthogonal directions [R, D] in which rows [R, D] are taken out of the identity, and by how much its inverse
-    grows along the square of each, [R].
+def _low_rank_update(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal ``directions`` [R, D] and factors ``gamma`` [R] such that the inverse of ``I - out.T @ out``, for
+    ``out`` [R, D], is ``I + directions.T @ diag(gamma) @ directions``.
     """
-    lengths, turned = np.linalg.eigh(out @ out.T)
-    return turned.T @ out, 1 / (1 - lengths).clip(min=1e-9)
+    eigenvalues, eigenvectors = np.linalg.eigh(out @ out.T)
+    return eigenvectors.T @ out, 1 / (1 - eigenvalues).clip(min=1e-9)

@@ -1,4 +1,4 @@
-"""What a backbone's plugin says of the classes of its pretrained head, which a bundle keeps without their names."""
+"""Look up what the classes of a pretrained head show: the backbone's plugin knows it, the bundle does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hierpets.taxonomy import Leaf
 
 __all__ = ["find_named", "find_shown", "name_classes"]
 
-SHOWN = 0.05  # mean probability that a class of the pretrained head gets from photos of a species that it shows
+SHOWN = 0.05  # mean probability over photos of a species from which on a class of the pretrained head shows it
 
 
 def name_classes(backbone: BackboneSpec, registry: Registry) -> PretrainedHead | None:
@@ -35,12 +35,12 @@ def name_classes(backbone: BackboneSpec, registry: Registry) -> PretrainedHead |
 
 
 def find_named(head: PretrainedHead | None, species: Collection[str]) -> set[int]:
-    """The classes of a pretrained head that are said to show some ``species``."""
+    """The classes of a pretrained head that show one of the ``species`` according to the plugin."""
     return {index for name in species for index in head.species_classes.get(name, ())} if head else set()
 
 
 def find_shown(head: PretrainedHead | None, statistics: ClassStatistics, species: Collection[str]) -> set[int]:
-    """Those, and the classes that photos of the species look like on average."""
+    """The classes found by :func:`find_named`, and those that photos of the species look like on average."""
     found = find_named(head, species)
     for profile in statistics.by_species.profiles_of([Leaf(name, None) for name in species]):
         found |= {int(profile.argmax()), *np.flatnonzero(profile >= SHOWN).tolist()}

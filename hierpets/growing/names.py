@@ -1,4 +1,4 @@
-"""Names of new classes, checked against each other and against those that the bundle knows."""
+"""Check the names of new classes against each other and against those that the bundle knows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["check_names", "find_misspelled_new", "find_namesakes"]
 
 
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
-    """Whether each class that is new has a name of its own.
+    """Check that each new class has a name of its own.
 
-    :raises DataError: names that are written almost as those of other classes, or stand for the same; a species that is
-        called as a breed of a known one; breeds of a species without breeds.
+    :raises DataError: names that are almost spelled like, or synonyms of, those of other classes; a species with the
+        name of a breed of a known one; breeds of a species that is known without breeds.
     """
     labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
     problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
@@ -35,37 +35,37 @@ def check_names(new: Taxonomy, known: Taxonomy) -> None:
 
 
 def find_namesakes(new: Iterable[Leaf], known: Taxonomy) -> Iterator[str]:
-    """A line for each new breed that is called as a known species, or as a breed of another one."""
+    """Yield a line for each new breed with the name of a known species, or of a breed of another species."""
     for leaf in new:
         if leaf.breed is None:
             continue
-        if _is_called(leaf.breed, known.species):
+        if _is_name_of(leaf.breed, known.species):
             yield f"{leaf}: the bundle knows {leaf.breed} as a species; check the label"
         for species, breeds in known.tree.items():
-            if species != leaf.species and _is_called(leaf.breed, breeds, species):
+            if species != leaf.species and _is_name_of(leaf.breed, breeds, species):
                 yield f"{leaf}: the bundle knows {leaf.breed} as a breed of {species}; check the label"
 
 
 def find_misspelled_new(grown: Taxonomy, known: Taxonomy) -> Iterator[str]:
-    """A line for each class of the grown bundle that is new and likely misspelled."""
+    """Yield a line for each new class of the grown bundle whose name is likely misspelled."""
     old = find_lookalikes(known)
     yield from (line for leaf, line in find_lookalikes(grown).items() if leaf not in old)
 
 
 def _owner(species: str, known: Taxonomy) -> str | None:
-    """The known species of which a new one is a breed by its name, whether the bundle knows that breed or not."""
+    """The known species that has a breed with the name of a new species, whether or not the bundle knows that breed."""
     if species in known.tree:
         return None
     meanings = meant_labels(species, None)
     for owner, breeds in known.tree.items():
         own = meant_labels(species, owner)
-        if _is_called(species, breeds, owner) or (own and own == meanings and owner not in own):
+        if _is_name_of(species, breeds, owner) or (own and own == meanings and owner not in own):
             return owner
     return None
 
 
-def _is_called(name: str, labels: Iterable[str], species: str | None = None) -> bool:
-    """Whether a name is that of a label in another spelling, or another name of it."""
+def _is_name_of(name: str, labels: Iterable[str], species: str | None = None) -> bool:
+    """Whether a name is another spelling of one of the labels, or a synonym."""
     return folded(name) in map(folded, labels) or find_label(name, labels, species) is not None
 
 

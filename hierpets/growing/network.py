@@ -1,4 +1,4 @@
-"""A network of a bundle taken apart, so that its heads can be fitted again and everything before them stays."""
+"""A network of a bundle opened for changes: its heads are fitted again, its backbone stays."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ BACKBONE = "backbone."
 
 @dataclass(frozen=True)
 class OpenNetwork:
-    """``heads`` is the network without its backbone, which takes features; ``backbone`` are the packed weights of that,
-    and ``graph`` is the file that computes it. ``manifest`` is that of this network by itself. ``registry`` has the
-    backbone's plugin, which names the classes of the pretrained head; None for the usual one.
+    """A network opened for changes.
+
+    ``heads`` is the network without its backbone: it takes features. ``backbone`` are the packed weights of the
+    backbone, and ``graph`` is the file of the graph that computes it. ``manifest`` is that of this network alone.
+    ``registry`` has the backbone's plugin, which names the classes of the pretrained head; None for the default one.
     """
 
     manifest: Manifest
@@ -58,12 +60,12 @@ class OpenNetwork:
     registry: Registry | None
 
     def refitted(self, statistics: ClassStatistics, pretrained: Collection[Leaf]) -> OpenNetwork:
-        """The same network with heads and OOD scorer fitted to other statistics.
+        """The network with heads and OOD scorer fitted to other statistics.
 
         ``pretrained`` are the leaves that stay known from pretraining alone.
 
-        :raises PluginError: a leaf is new or a species is gone, and the registry lacks the backbone, which knows which
-            classes of its pretrained head show them.
+        :raises PluginError: a leaf is new or a species is removed, and the registry lacks the backbone's plugin, which
+            knows which classes of the pretrained head show them.
         """
         taxonomy, spec = statistics.taxonomy, self.spec
         breeds = self.breeds.of_others(taxonomy, pretrained, self._named_breeds(taxonomy))
@@ -93,13 +95,14 @@ class OpenNetwork:
         return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)
 
     def tempered(self, temperatures: Temperatures) -> OpenNetwork:
-        """The same network with other temperatures."""
+        """The network with other temperatures."""
         self.mixture.temperature.copy_(torch.from_numpy(temperatures.divisors(self.manifest.taxonomy)))
         return self._changed(temperatures=temperatures.model_copy(update={"breeds": {}}))
 
     def raised(self, by: np.ndarray) -> OpenNetwork:
-        """The same network, of which some species were grown, with pet scores that are higher, ``by`` so much [S],
-        where that species is most probable; only those of grown species are.
+        """The network with pet scores raised by ``by`` [S] for photos whose most probable species is that one.
+
+        Only grown species may have an entry other than 0.
         """
         self.scorer.raised.add_(torch.from_numpy(by))
         return self
@@ -112,7 +115,7 @@ class OpenNetwork:
 
     @property
     def temperatures(self) -> Temperatures:
-        """Those of the heads; the manifest has that of the species, the mixture those of breeds."""
+        """The temperatures of the heads: the manifest has that of the species, the mixture those of the breeds."""
         names, divisors = self.manifest.taxonomy.species, self.mixture.temperature.tolist()
         return Temperatures(species=self.manifest.temperatures.species, breeds=dict(zip(names, divisors, strict=True)))
 
@@ -130,13 +133,14 @@ class OpenNetwork:
 
     @property
     def raised_by(self) -> dict[str, float]:
-        """By how much the pet scores of photos are raised that are taken for a grown species, for each of these."""
+        """For each grown species, by how much the pet scores of photos predicted as it are raised."""
         species, scorer = self.manifest.taxonomy.species, self.scorer
         return {species[s]: float(scorer.raised[s]) for s in scorer.spec.grown_species}
 
     def write(self, folder: Path, files: NetworkSpec) -> StatisticsSpec:
-        """Write its ``files``, and say what is in that of the statistics. Its graph computes the backbone as the one
-        that it was read from does.
+        """Write the ``files`` of the network, and return the spec of its statistics file.
+
+        The backbone in the new graph computes the same as in the graph that it was read from.
         """
         content, spec = pack_statistics(self.statistics, shrinkage=self.spec.shrinkage, prior=self.spec.prior)
         (folder / files.graph).parent.mkdir(exist_ok=True)
@@ -150,7 +154,7 @@ class OpenNetwork:
         return replace(self, manifest=self.manifest.model_copy(update=changes))
 
     def _gate(self, species: Sequence[str]) -> BreedGate:
-        """The gate of before; of a new species nothing is known about breeds that it does not list."""
+        """The old gate, closed for new species: nothing is known about their unlisted breeds."""
         old, closed = self.mixture, BreedGate.closed(len(species))
         known = self.manifest.taxonomy.species
         weight, bias = closed.weight, closed.bias
@@ -160,8 +164,8 @@ class OpenNetwork:
         return BreedGate(old.center.numpy(), old.scale.numpy(), weight, bias)
 
     def _species_weights(self, network: HierarchicalNetwork, statistics: ClassStatistics) -> SpeciesWeights:
-        """Those of before for the heads of a network that are fitted to other statistics: their logits may be larger or
-        smaller as a whole.
+        """The old species weights, rescaled to the heads of ``network``, which are fitted to other ``statistics``:
+        their logits may be larger or smaller overall.
         """
         head, pretrained = self.mixture.species_weights.tolist()
         before, now = (
@@ -183,31 +187,35 @@ class OpenNetwork:
         return name_classes(self.manifest.backbone, self.registry or load_registry())
 
     def _named_breeds(self, trained: Taxonomy) -> Mapping[int, Sequence[PretrainedBreed]]:
-        """The breeds that classes of the pretrained head show; nobody is asked where no leaf is new."""
+        """The breeds that classes of the pretrained head show; empty, without loading the plugin, if no leaf is new."""
         is_new = not {*trained.leaves} <= {*self.manifest.taxonomy.leaves}
         head = self._named_head if is_new and len(self.breeds.classes) else None
         return head.breeds if head else {}
 
     def _species_classes(self, statistics: ClassStatistics, grown: Collection[str]) -> tuple[list[int], list[int]]:
-        """The classes of the pretrained head that show a known species: those of before, without those of species that
-        are gone, and those of new species; and those of them that show one that was not ``grown``.
+        """The classes of the pretrained head that show a known species, and those of them that show one not ``grown``.
+
+        They are the old classes, without those of removed species, plus those of new species.
         """
         scorer, manifest = self.scorer, self.manifest
         shown = {*scorer.species_classes.tolist()}
         trained = {*scorer.trained_classes.tolist()} if scorer.spec.grown_species else shown
         old, now = {*manifest.taxonomy.species}, {*statistics.taxonomy.species}
-        left = old - manifest.grown_species - now.difference(grown)  # trained species that are gone, or grown now
-        if not shown or (old == now and not left):
+        no_longer_trained = old - manifest.grown_species - now.difference(grown)  # removed, or grown now
+        if not shown or (old == now and not no_longer_trained):
             return sorted(shown), sorted(trained)
-        if left or not old <= now:
+        if no_longer_trained or not old <= now:
             named = find_named(self._named_head, now.difference(grown))
             shown = shown & (named | find_shown(self._named_head, statistics, old & {*grown}))
             trained = trained & named
         return sorted(shown | find_shown(self._named_head, statistics, now - old)), sorted(trained)
 
     def _shows_each(self, statistics: ClassStatistics, taxonomy: Taxonomy) -> np.ndarray | None:
-        """bool [S, K]: the classes of the pretrained head that speak for each species of a new ``taxonomy``: those of
-        before, and those that show a new one and no other.
+        """The classes of the pretrained head that count as evidence for each species of a new ``taxonomy``, bool [S,
+        K].
+
+        Known species keep their classes; a new species gets those that show it and no other. None if the pretrained
+        head does not contribute to the species.
         """
         if not self.scorer.spec.species_evidence:
             return None
@@ -231,7 +239,7 @@ class OpenNetwork:
             grown=grown,
             trained_classes=trained,
         )
-        # The thresholds are on this scale, which comes from photos that are no longer there.
+        # Keep the scale of the pet threshold, which was computed from photos that are no longer available.
         scorer.center.copy_(before.center)
         scorer.scale.copy_(before.scale)
         for name in grown & self.raised_by.keys():
@@ -240,9 +248,9 @@ class OpenNetwork:
 
 
 def open_network(folder: Path, bundle: Manifest, stage: int, registry: Registry | None) -> OpenNetwork:
-    """Take a network of a bundle apart. ``registry`` has its backbone's plugin, None for the usual one.
+    """Open a network of a bundle for changes. ``registry`` has its backbone's plugin; None for the default one.
 
-    :raises BundleError: it is missing or damaged, or no statistics of it are kept.
+    :raises BundleError: it is missing or damaged, or the bundle keeps no statistics of it.
     """
     manifest, files = bundle.alone(stage), bundle.networks[stage]
     statistics = read_statistics(folder, files)

@@ -1,4 +1,4 @@
-"""New photos: read, checked against each other and against what the bundle says of them."""
+"""Read new photos, and check them against each other and against the photos that the bundle has learned."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 BATCH = 8
-MOST_NAMED = 3  # photos that are left out for one reason
-MOST_REASONS = 5  # why classes are empty
+MOST_NAMED = 3  # photos that are named for one reason
+MOST_REASONS = 5  # reasons that are listed for empty classes
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ class LeftOutPhoto:
 
 @dataclass(frozen=True)
 class NewPhotos:
-    """N photos that could be read: their records, features float32 [N, D] of each network, and what the bundle
-    decides on each.
-    """
+    """N readable photos: their records, the features float32 [N, D] of each network, and the bundle's decisions."""
 
     records: tuple[PhotoRecord, ...]
     features: tuple[np.ndarray, ...]
@@ -67,7 +65,7 @@ class NewPhotos:
         return len(self.records)
 
     def without(self, refused: Mapping[int, str], left_out: list[LeftOutPhoto]) -> NewPhotos:
-        """The photos but for the rows that are ``refused``, which are added to ``left_out`` with their reasons."""
+        """The photos without the ``refused`` rows, which are added to ``left_out`` with their reasons."""
         left_out += [LeftOutPhoto(self.records[row].path, reason) for row, reason in sorted(refused.items())]
         kept = [row for row in range(len(self)) if row not in refused]
         records = tuple(self.records[row] for row in kept)
@@ -76,14 +74,14 @@ class NewPhotos:
 
 
 def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> tuple[NewPhotos, list[LeftOutPhoto]]:
-    """The features of every photo that can be read, and the others."""
+    """Read all photos: returns those that can be read, with features and decisions, and those that cannot."""
     left_out: list[LeftOutPhoto] = []
     found: list[list[RawOutput]] = []
     records: list[PhotoRecord] = []
     progress("new photos", 0, len(index))
     photos = _squares(index, predictor.cascade, left_out)
     while batch := list(islice(photos, BATCH)):
-        found.append(_ask_all(predictor.cascade, [squares for _, squares in batch]))
+        found.append(_run_all(predictor.cascade, [squares for _, squares in batch]))
         records += [record for record, _ in batch]
         progress("new photos", len(records) + len(left_out), len(index))
     if not found:
@@ -96,7 +94,7 @@ def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> 
 def _squares(
     index: PhotoIndex, cascade: Cascade, left_out: list[LeftOutPhoto]
 ) -> Iterator[tuple[PhotoRecord, Squares]]:
-    """What the networks see of each photo; those that cannot be read are added to ``left_out``."""
+    """The network inputs of each photo; photos that cannot be read are added to ``left_out``."""
 
     def read(path: str) -> Squares:
         return cascade.squares(cascade.decode(path))
@@ -109,8 +107,8 @@ def _squares(
             left_out.append(LeftOutPhoto(record.path, f"cannot be read: {without_name(error, record.path)}"))
 
 
-def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
-    """The outputs of every network for all photos, those too that an earlier one is sure of."""
+def _run_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
+    """The outputs of every network for all photos, including those that an earlier network is sure of."""
     return [engine(seen_by(stage, photos)) for stage, engine in enumerate(cascade.engines)]
 
 
@@ -126,10 +124,9 @@ def check_every_class(
     *,
     learned: Collection[Leaf] = (),
 ) -> None:
-    """Whether each class of the data has a photo to learn from among those ``kept``; one of which photos were
-    ``learned`` before needs none.
+    """Check that each class of the data has a photo to learn from among those ``kept``, or is already ``learned``.
 
-    :raises DataError: one has none.
+    :raises DataError: a class has none; the message gives the reasons of photos that were ``left_out``.
     """
     label_of = {record.path: record.label for record in index.records}
     wanted = {*label_of.values(), *(leaf for leaf in index.taxonomy.leaves if leaf.breed)}
@@ -142,7 +139,7 @@ def check_every_class(
 
 
 def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
-    """A line for each reason, which names the first photos."""
+    """Yield a line for each reason, with the names of the first photos."""
     paths: dict[str, list[str]] = {}
     for photo in photos:
         paths.setdefault(photo.reason, []).append(photo.path)
@@ -151,8 +148,10 @@ def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
 
 
 def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[int, str]:
-    """Rows of photos that the ``bundle`` was fitted to already: it would count them twice, and judge itself by them.
-    What was forgotten since counts no more, learned again or not, whatever it is labeled now.
+    """Rows of photos that the ``bundle`` was already fitted to, each with the reason.
+
+    Learned again, they would count twice, and the bundle would be evaluated on photos that it knows. A photo that was
+    learned under a label that has been forgotten since counts only if it was learned again under a label that remains.
     """
     leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
     known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
@@ -171,9 +170,9 @@ def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[in
 
 
 def find_copies(photos: NewPhotos, learned: Collection[int]) -> dict[int, str]:
-    """Rows that show the same photo as one whose row was ``learned`` before, or as an earlier one.
+    """Rows that are copies of a photo that was ``learned`` before, or of an earlier row, each with the reason.
 
-    :raises DataError: the two have different labels, and not both were learned.
+    :raises DataError: two copies have different labels, and not both were learned.
     """
     order = sorted(range(len(photos)), key=lambda row: row not in learned)
     records = [photos.records[row] for row in order]

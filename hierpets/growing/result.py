@@ -1,4 +1,4 @@
-"""What came of growing a bundle, or of making it forget."""
+"""The results of growing a bundle and of making it forget."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from hierpets.text import counted, join_words
 
 __all__ = ["ForgetResult", "GrowResult"]
 
-MOST_FORGOTTEN = 10  # leaves, of which a species may have a hundred
+MOST_FORGOTTEN = 10  # leaves that are listed by name
 
 
 @dataclass(frozen=True)
 class GrowResult:
     """The result of :func:`hierpets.grow`: a new ``bundle``.
 
-    ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
-    those that the bundle names right without them; photos that were left out because they look like something else
-    count as wrong (None where a class has a single animal). ``left_out`` are photos that were not learned from,
-    ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from. ``unjudged`` are new
-    species of which no photo could be judged without it.
-    ``judged`` is the number of animals that the threshold of a new breed may come from, ``shared`` that of all grown
-    breeds of a species, which count where its own are too few; ``thresholds`` are what a breed's probability
-    must exceed besides the threshold of its species, 1 where it is never named.
-    ``raised`` maps species to how much the pet scores of what is taken for them were raised, for photos of theirs had
-    too little. ``unanswered`` says of which species too few photos are known for any answer, None if of none.
-    ``before_and_after`` compares the two bundles on the photos that were given to check with. ``registry`` is the one
-    that was used.
+    ``photos`` maps each learned class to the number of photos it was learned from. ``accuracy`` maps it to the share of
+    them that the bundle predicts right when they are left out; photos that were not learned because they look like
+    something else count as wrong (None for a class with a single animal). ``left_out`` are the photos that were not
+    learned from, ``doubtful`` are messages on labels that may be wrong, ``steals`` lists old breeds that lose photos to
+    new ones. ``unjudged`` are new species without a photo that could be predicted when left out.
+
+    ``judged`` is the number of a new breed's own animals that its threshold is based on, ``shared`` that of all grown
+    breeds of a species, which are used if its own are too few. ``thresholds`` are those of the breeds themselves, which
+    apply besides that of the species; 1 for a breed that is never named. ``raised`` maps species to how much the pet
+    scores of photos predicted as them were raised because those of their own photos were too low. ``unanswered`` is a
+    message on species that are never answered, None if there are none. ``before_and_after`` compares both bundles on
+    the photos given to check with. ``registry`` is the registry that was used.
     """
 
     bundle: Path
@@ -60,17 +60,17 @@ class GrowResult:
 
     @property
     def too_few(self) -> tuple[Leaf, ...]:
-        """Breeds that have too few photos to be named at the bundle's alpha: the species is answered instead."""
-        return tuple(leaf for leaf in self.judged if self._speaking(leaf) < fewest_scores(self.alpha))
+        """Breeds with too few photos to be named at the bundle's alpha; the species is answered instead."""
+        return tuple(leaf for leaf in self.judged if self._calibrated_by(leaf) < fewest_scores(self.alpha))
 
     @property
     def too_wrong(self) -> tuple[Leaf, ...]:
-        """Breeds of enough photos that are not named all the same: too many were certain and wrong when left out."""
+        """Breeds with enough photos that are still never named: too many were confidently wrong when left out."""
         return tuple(leaf for leaf, least in self.thresholds.items() if least >= 1 and leaf not in self.too_few)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know before the bundle is used, a line each."""
+        """What to know before using the bundle, one line each."""
         unnamed = (*map(self._alone, self.unjudged), *map(self._few, self.too_few), *map(self._wrong, self.too_wrong))
         silent = filter(None, (self.unanswered,))
         left_out = (f"not learned from: {line}" for line in by_reason(self.left_out))
@@ -93,8 +93,8 @@ class GrowResult:
         photos = counted(self.photos[leaf], "photo")
         if 0 < self.judged[leaf] < self.photos[leaf]:  # the only animal of a class is not judged
             photos = f"{photos} of {counted(self.judged[leaf], 'animal')}"
-        speaking = self._speaking(leaf)
-        otherwise = f", or predict with --alpha {least_alpha(speaking):g}" if speaking else ""
+        available = self._calibrated_by(leaf)
+        otherwise = f", or predict with --alpha {least_alpha(available):g}" if available else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
         answered = "it is never named" if species in self.unjudged else f"its photos are answered as {species}"
         return (
@@ -109,19 +109,19 @@ class GrowResult:
             f"Its photos are answered as {leaf.species}; look at the labels, or predict with a larger --alpha"
         )
 
-    def _speaking(self, leaf: Leaf) -> int:
-        """How many animals its threshold may come from."""
+    def _calibrated_by(self, leaf: Leaf) -> int:
+        """The number of animals that the threshold of a breed may be based on."""
         return max(self.judged[leaf], self.shared[leaf.species])
 
     def predictor(self, **options: Any) -> Predictor:
-        """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
+        """Load the bundle for prediction; ``options`` are those of :func:`hierpets.load`."""
         return load(self.bundle, **{"registry": self.registry, **options})
 
     def __str__(self) -> str:
         return "\n".join(_line(leaf, n, self.accuracy[leaf], leaf in self.new) for leaf, n in self.photos.items())
 
     def _repr_html_(self) -> str:
-        """What was learned and what to know, for notebooks."""
+        """The learned classes and the warnings, for notebooks."""
         lines = (*str(self).splitlines(), *self.warnings)
         return (
             f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul><code>{escape(str(self.bundle))}</code>"
@@ -132,10 +132,10 @@ class GrowResult:
 class ForgetResult:
     """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``.
 
-    ``pretrained`` are those whose photos were forgotten, and which are known from pretraining alone again; ``untaught``
-    the species that are gone with breeds that were not named, because nothing that photos taught is left of them.
-    ``taken`` maps breeds whose photos were forgotten to another species, which these look like on average now.
-    ``registry`` is the one that was used.
+    ``pretrained`` are leaves whose photos were forgotten, and which are known from pretraining alone again.
+    ``untaught`` are species that were removed as a whole although only some of their breeds were named: none of the
+    others was learned from photos. ``taken`` maps breeds whose photos were forgotten to the other species that these
+    photos now look like on average. ``registry`` is the registry that was used.
     """
 
     bundle: Path
@@ -147,7 +147,7 @@ class ForgetResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know before the bundle is used, a line each."""
+        """What to know before using the bundle, one line each."""
         return (
             *(f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught),
             *(
@@ -157,17 +157,19 @@ class ForgetResult:
         )
 
     def predictor(self, **options: Any) -> Predictor:
-        """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
+        """Load the bundle for prediction; ``options`` are those of :func:`hierpets.load`."""
         return load(self.bundle, **{"registry": self.registry, **options})
 
     def __str__(self) -> str:
-        told = {"forgotten": self.forgotten, "known from pretraining alone again": self.pretrained}
+        lists = {"forgotten": self.forgotten, "known from pretraining alone again": self.pretrained}
         return "\n".join(
-            f"{what}: {join_words([*map(str, leaves)], most=MOST_FORGOTTEN)}" for what, leaves in told.items() if leaves
+            f"{what}: {join_words([*map(str, leaves)], most=MOST_FORGOTTEN)}"
+            for what, leaves in lists.items()
+            if leaves
         )
 
     def _repr_html_(self) -> str:
-        """What is gone and what to know, for notebooks."""
+        """The forgotten classes and the warnings, for notebooks."""
         lines = "".join(f"<p>{escape(line)}</p>" for line in (*str(self).splitlines(), *self.warnings))
         return f"{lines}<code>{escape(str(self.bundle))}</code>"
 

@@ -1,4 +1,4 @@
-"""Where a new breed takes photos from an old one."""
+"""Find new breeds that take photos from old ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from hierpets.text import counted, join_words
 
 __all__ = ["Steal", "find_confused", "find_taken"]
 
-HARD = 0.2  # share of a new leaf's photos that look like one old leaf, above which a warning is due
+HARD = 0.2  # share of a new leaf's photos predicted as one old leaf above which there is a warning
 
 
 @dataclass(frozen=True)
 class Steal:
-    """Photos of ``old`` that the grown bundle calls ``new``, and that the bundle of before got right; or, where no old
-    photos were at hand, photos of ``new`` that it calls ``old`` without them.
+    """A new leaf that takes photos from an old one.
+
+    If ``of_old``, ``photos`` are photos of ``old`` that were right before and are predicted as ``new`` by the grown
+    bundle. Otherwise, they are photos of ``new`` that are predicted as ``old`` when left out.
     """
 
     new: Leaf
@@ -38,7 +40,7 @@ class Steal:
 
 
 def find_confused(photos: NewPhotos, predictions: LeaveOneOutPredictions, new: Sequence[Leaf]) -> list[Steal]:
-    """Pairs of a new leaf and an old one that its own photos look like without them."""
+    """Pairs of a new leaf and an old one as which many of its own photos are predicted when left out."""
     taken: dict[tuple[Leaf, Leaf], list[str]] = defaultdict(list)
     for row, leaf in zip(predictions.rows.tolist(), predictions.answers, strict=True):
         record = photos.records[row]
@@ -49,7 +51,10 @@ def find_confused(photos: NewPhotos, predictions: LeaveOneOutPredictions, new: S
 
 
 def find_taken(a: Evaluation, b: Evaluation, old: Taxonomy, new: Taxonomy) -> list[Steal]:
-    """What the leaves that are ``new`` alone took of photos that were right: evaluations before and after."""
+    """Photos that were right before and are predicted as a new leaf now.
+
+    ``a`` and ``b`` are evaluations on the same photos before and after, ``old`` and ``new`` the taxonomies.
+    """
     first, second = (e.predictions.probabilities.argmax(axis=1) for e in (a, b))
     taken: dict[tuple[Leaf, Leaf], list[str]] = defaultdict(list)
     for path, truth, was, now in zip(a.predictions.paths, a.predictions.leaf_true, first, second, strict=True):

@@ -1,4 +1,4 @@
-"""New photos that show another animal than their label, as far as the others tell."""
+"""Find new photos that likely show another animal than their label says."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from hierpets.text import counted
 __all__ = ["doubtful_labels", "find_strangers"]
 
 TRUST = "if the label is right, give trust_labels (--trust-labels)"
-DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another species, above which it is asked about
+DOUBTFUL = 0.5  # share of a label's photos predicted as another species above which the label is reported
 
 
 def find_strangers(
     photos: NewPhotos, predictions: LeaveOneOutPredictions, before: Manifest, grown: Taxonomy
 ) -> dict[int, str]:
-    """Rows of photos that the ``grown`` bundle, without them, takes for another species or, of a species of which some
-    were judged ``before``, for no pet; and why.
+    """Rows of photos that, left out, are predicted as another species or as no pet, each with the reason.
+
+    ``predictions`` are those of the grown bundle, with the taxonomy ``grown``, without each photo. Photos are reported
+    as no pet only for species that the bundle was calibrated on ``before``.
     """
     policy = before.policy
     named = named_probabilities(predictions.joint, predictions.scores[:, 1:], grown)
@@ -38,8 +40,9 @@ def find_strangers(
 
 
 def doubtful_labels(photos: NewPhotos, known: Taxonomy) -> Iterator[str]:
-    """A line for each label most of whose photos the bundle took for another species before; of a new species, answered
-    as one that is known.
+    """Yield a line for each label most of whose photos the bundle predicted as another species before it was grown.
+
+    Photos of a new species count only if the answer was not "unknown".
     """
     taken: dict[Leaf, list[str]] = defaultdict(list)
     for record, decision in zip(photos.records, photos.decisions, strict=True):

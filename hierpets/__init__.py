@@ -142,7 +142,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker that saw it would take every name, misspelled ones too
+if not TYPE_CHECKING:  # otherwise, type checkers would accept any name, even a misspelled one
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""Caches that work goes on without: one that cannot be used is one warning. And SQLite files, as such or as stores."""
+"""Caches, which are optional: one that cannot be used causes one warning. And SQLite files, as caches or stores."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def warn_uncached(path: Path, problem: str) -> None:
 
 
 def forget_oldest(folder: Path, most_bytes: int) -> None:
-    """Delete files of a cache and of its folders, those written longest ago first, until it holds at most so much. The
-    newest stays.
+    """Delete the oldest files of a cache and its folders until it holds at most ``most_bytes``. The newest file stays.
 
     :raises OSError: the folder cannot be listed.
     """
@@ -36,20 +35,21 @@ def forget_oldest(folder: Path, most_bytes: int) -> None:
             stat = file.stat()
             if S_ISREG(stat.st_mode):
                 written.append((stat.st_mtime_ns, stat.st_size, file))
-    held = 0
+    total = 0
     for number, (_, size, file) in enumerate(sorted(written, reverse=True)):
-        held += size
-        if number and held > most_bytes:
-            with suppress(OSError):  # on Windows, one that is in use
+        total += size
+        if number and total > most_bytes:
+            with suppress(OSError):  # in use, on Windows
                 file.unlink()
                 if file.parent != folder:
-                    file.parent.rmdir()  # unless it holds more
+                    file.parent.rmdir()  # fails, as it should, if the folder is not empty
 
 
 class SqliteCache:
-    """A SQLite file that may fail at any time, at its opening or later: then a warning, and an empty one in memory.
+    """A SQLite file as a cache. If it fails, when opened or later, it is replaced by an empty one in memory, with a
+    warning.
 
-    ``prepare`` makes the tables that are missing.
+    ``prepare`` creates missing tables.
     """
 
     def __init__(self, file: Path, prepare: Callable[[sqlite3.Connection], None]):
@@ -61,7 +61,7 @@ class SqliteCache:
             self._go_without(error)
 
     def row(self, query: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
-        """The first row that a query finds."""
+        """The first row that a query returns; None if there is none."""
         try:
             found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
         except sqlite3.Error as error:
@@ -70,7 +70,7 @@ class SqliteCache:
         return found
 
     def store(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for each row, for all or for none."""
+        """Run a statement for each row, in one transaction."""
         rows = list(rows)
         try:
             self._store(statement, rows)
@@ -96,9 +96,9 @@ class SqliteCache:
 
 
 class SqliteStore(SqliteCache):
-    """A SQLite file that holds what would be lost with it: where it fails, work stops.
+    """A SQLite file that holds results, so that a failure is an error.
 
-    :raises DataError: from each of its methods; what was stored before is kept.
+    :raises DataError: by each of its methods; what was stored before is kept.
     """
 
     def _go_without(self, error: Exception) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Modules of hierpets that run in a Python of their own."""
+"""Run modules of hierpets in a Python process of their own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["child_command", "child_environment"]
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """The command that runs ``module`` as ``python -m`` does, but imports from where this process does.
+    """The command that runs ``module`` like ``python -m``, but with the import path of this process.
 
-    ``python -m`` would import from the working folder first, where a file of the user's may be called ``json.py``.
+    ``python -m`` would import from the working directory first, where the user may have a file ``json.py``.
     """
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; import runpy; "
@@ -21,8 +21,9 @@ def child_command(module: str, *arguments: str) -> list[str]:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of such a process: cv2 leaves a path of libraries whose empty end is the working folder, where a
-    file of the user's may be called ``libc.so.6``.
+    """The environment for such a process, without empty entries in ``LD_LIBRARY_PATH``.
+
+    cv2 leaves an empty entry there, which stands for the working directory, where the user may have a ``libc.so.6``.
     """
     folders = [folder for folder in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if folder]
     return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(folders)}

@@ -1,4 +1,4 @@
-"""A Ray cluster: how to reach it, how it works through photos, and what went wrong there in one line."""
+"""Connect to a Ray cluster, map batches on its workers, and report its errors in one line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["cluster_errors", "connected", "map_on_workers", "require_ray"]
 
 Worker = Callable[..., "pa.Table"]
 
-# Lines of a traceback: the message of an error of hierpets, else the first exception with its message.
+# Lines of a traceback to report: the message of an error of hierpets, else the first exception with its message.
 RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.\w+: (.+)$", r"^([\w.]+Error: .+)$"))
 
 
 def require_ray() -> Any:
-    """Ray, or the error that says how to get it."""
+    """Import Ray; the error without it says how to install it."""
     with needed_for("--cluster"):
         import ray
         import ray.data
@@ -31,11 +31,11 @@ def require_ray() -> Any:
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """The Ray that is running already, or one that is started and stopped here.
+    """Use the running connection to Ray, or connect on entry and disconnect on exit.
 
     ``address`` is that of a running cluster, ``ray://HOST:PORT``, or ``local`` to start Ray on this machine.
 
-    :raises ConfigError: Ray is missing, or there is none at this address.
+    :raises ConfigError: Ray is not installed, or not running at this address.
     """
     ray = require_ray()
     if ray.is_initialized():
@@ -53,7 +53,7 @@ def connected(address: str) -> Iterator[None]:
 
 @contextmanager
 def cluster_errors(address: str) -> Iterator[None]:
-    """:raises DataError: what a worker raised, without Ray's traceback, and what to do."""
+    """:raises DataError: a worker failed; the message has its error, without Ray's traceback, and what to do."""
     ray = require_ray()
     try:
         yield
@@ -66,47 +66,47 @@ def cluster_errors(address: str) -> Iterator[None]:
 def map_on_workers(
     dataset: Any,
     worker: Callable[..., Worker],
-    made_of: tuple[Any, ...],
+    arguments: tuple[Any, ...],
     *,
     key: Any,
     device: str,
     batch_size: int,
     given: dict[str, Any] | None = None,
 ) -> Any:
-    """A Ray data set of what workers, each ``worker(*made_of)`` on one core or GPU, make of the batches of a
-    ``dataset``, tables of pyarrow, and of what is ``given`` by name.
+    """Map the batches of a Ray ``dataset``, pyarrow tables, on workers; returns a Ray dataset.
 
-    Ray starts as many as the cluster has room for, and another where one dies. On CPUs, their processes are kept while
-    the driver is connected, and each keeps its worker for the next call with an equal ``key``.
+    Each worker is a ``worker(*arguments)`` on one core or GPU, and is called with a batch and the keyword arguments
+    ``given``. Ray starts as many workers as the cluster has room for, and replaces those that die. On CPUs, their
+    processes live while the driver is connected, and each keeps its worker for the next call with an equal ``key``.
     """
     ray = require_ray()
     shared = {
         "batch_size": batch_size,
         "batch_format": "pyarrow",
         "zero_copy_batch": True,
-        # Reading and writing need a share of a core too, or a cluster of one would wait for itself.
+        # Reading and writing need a share of a core, too: a cluster with one core would deadlock otherwise.
         "num_cpus": 1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
     }
     if device == "cuda":
-        # CUDA stays on the GPU that it started on: a process must end with the work for which it was given one.
+        # CUDA stays on the GPU that it started on: a process must end with the work that it was assigned the GPU for.
         pool = ray.data.ActorPoolStrategy(min_size=1)
         return dataset.map_batches(
-            worker, fn_constructor_args=made_of, fn_kwargs=given, num_gpus=1, compute=pool, **shared
+            worker, fn_constructor_args=arguments, fn_kwargs=given, num_gpus=1, compute=pool, **shared
         )
-    task = {"worker": worker, "made_of": made_of, "key": key, "given": given or {}}
+    task = {"worker": worker, "arguments": arguments, "key": key, "given": given or {}}
     return dataset.map_batches(_by_kept_worker, fn_kwargs=task, **shared)
 
 
-_kept: list[tuple[Any, Worker]] = []  # the worker of this process and its key; another takes its place
+_kept: list[tuple[Any, Worker]] = []  # the worker of this process with its key, at most one
 
 
 def _by_kept_worker(
-    batch: pa.Table, *, worker: Callable[..., Worker], made_of: tuple[Any, ...], key: Any, given: dict[str, Any]
+    batch: pa.Table, *, worker: Callable[..., Worker], arguments: tuple[Any, ...], key: Any, given: dict[str, Any]
 ) -> pa.Table:
-    """A task of Ray, which keeps its process for others."""
+    """Run a batch by the worker of this process; Ray reuses the process for other tasks."""
     if not any(known == key for known, _ in _kept):
         _kept.clear()
-        _kept.append((key, worker(*made_of)))
+        _kept.append((key, worker(*arguments)))
     return _kept[0][1](batch, **given)
 
 

@@ -1,4 +1,4 @@
-"""The errors a user can meet. Each message says what was expected, what came, where, and what to do.
+"""The errors that users can get. Each message says what was expected, what was given, where, and what to do.
 
 HierpetsError
 ├── ConfigError      a setting, a level or a path that makes no sense
@@ -8,8 +8,8 @@ HierpetsError
 │   └── CatalogError    a file of breeds, ingredients or products beside it is wrong
 ├── PluginError      a plugin cannot be imported, or broke its contract
 ├── BundleError      a bundle is missing, damaged or of another schema
-├── DeviceError      a device or engine that was asked for is not there, or a GPU without memory for its work
-└── InternalError    hierpets failed on one photo for a reason that it does not know
+├── DeviceError      a requested device or engine is not available, or a GPU has too little memory
+└── InternalError    hierpets failed on one photo for an unknown reason
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 LONGEST_WORD = 100
-LONGEST = 60  # characters of a value that are shown
+LONGEST = 60  # characters of a value in a message
 
 
 class HierpetsError(Exception):
@@ -88,7 +88,7 @@ class BundleError(HierpetsError):
 
 
 class DeviceError(HierpetsError):
-    """A device or engine that is not available, or a GPU that has not the memory for its work."""
+    """A device or engine that is not available, or a GPU with too little memory."""
 
 
 class InternalError(HierpetsError):
@@ -97,14 +97,14 @@ class InternalError(HierpetsError):
 
 @contextmanager
 def within_gpu_memory() -> Iterator[None]:
-    """What is inside may need more memory than the GPU has, which is no fault of the code that asks for it.
+    """Report running out of GPU memory inside as an error of the device, not of the code.
 
-    :raises DeviceError: it does.
+    :raises DeviceError: the GPU has too little memory.
     """
     try:
         yield
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for this
+        if type(error).__name__ != "OutOfMemoryError":  # that of torch, by name so that torch is not imported
             raise
         what = ". ".join(first_line(error).split(". ")[:2])
         raise DeviceError(
@@ -113,30 +113,30 @@ def within_gpu_memory() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What the message begins with, or the name of the error where it says nothing."""
+    """The first line of the message, or the type of the error if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def reason_of(error: BaseException) -> str:
-    """What the system says of a file or a connection, without the number and the path; else the message."""
+    """The system's reason for a failed file or connection, without error number and path; otherwise the message."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def without_name(error: Exception, name: str) -> str:
-    """The message without the name in front of it, for who says that already."""
+    """The message without the name in front of it, for output that has the name already."""
     return str(error).removeprefix(f"{name}: ")
 
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the nearest choice, or an empty string."""
     if not isinstance(word, str) or len(word) > LONGEST_WORD:
-        return ""  # comparing takes the square of its length
+        return ""  # comparing takes quadratic time
     nearest = get_close_matches(word, list(choices), n=1, cutoff=0.65)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
 def shown(value: object) -> str:
-    """What was given, in so many letters as fit into a line; its type where that takes several, as a table does."""
+    """A value for an error message: its repr, shortened to fit into a line; its type if the repr has several lines."""
     if value is None:
         return "nothing"
     text = repr(value)
@@ -146,16 +146,16 @@ def shown(value: object) -> str:
 
 
 def check_type(name: str, given: Any, kinds: type | tuple[type, ...], expected: str) -> None:
-    """For arguments that are checked before anything heavy is imported, or once for each photo.
+    """Check the type of an argument. It is cheap: for use before heavy imports, or once per photo.
 
-    :raises ConfigError: an argument of another type.
+    :raises ConfigError: it has another type.
     """
     if not isinstance(given, kinds):
         raise ConfigError(f"{name}: expected {expected}, got {shown(given)}")
 
 
 def check_path(name: str, given: Any) -> None:
-    """:raises ConfigError: no path, nor None; or an empty text, which would stand for the folder that one is in."""
+    """:raises ConfigError: neither a path nor None; or an empty text, which would stand for the current folder."""
     check_type(name, given, (str, os.PathLike, NoneType), "a path")
     if given == "":
         raise ConfigError(f"{name}: expected a path, got ''")

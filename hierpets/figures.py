@@ -1,4 +1,4 @@
-"""A matplotlib figure as PNG: the one place that turns a picture into bytes, without pyplot's global state."""
+"""Render matplotlib figures as PNG, without pyplot's global state."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def figure_png(paint: Callable[[Figure], None], size: tuple[float, float], *, dp
         canvas = FigureCanvasAgg(figure)
         paint(figure)
         content = io.BytesIO()
-        canvas.print_png(content)  # savefig would draw it once more, to lay it out
+        canvas.print_png(content)  # savefig would draw it twice, for the layout
     return content.getvalue()
 
 
 def percent_tick(share: float, _position: float | None = None) -> str:
-    """What matplotlib writes at a share: ``0.125`` as ``"12.5%"``."""
+    """Tick label of a share for matplotlib: ``0.125`` as ``"12.5%"``."""
     return f"{round(100 * share, 2):g}%"

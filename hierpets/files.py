@@ -1,4 +1,4 @@
-"""Files: which are photos, and how they are written whole or not at all."""
+"""File helpers: recognize photos, write files and folders atomically, lock and check them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 OLD = "old"
-MOST_NAMED = 3  # of the files for which a folder is not replaced
-LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave in a folder that was looked at
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of this name
-SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # the process, and which of its files: two of its threads may write one
+MOST_NAMED = 3  # files that are named as the reason why a folder is not replaced
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers leave behind
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # EDQUOT is missing on Windows
+SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # process id, and a random part: two threads may write the same file
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
 )
@@ -54,43 +54,44 @@ def is_photo(name: str) -> bool:
 
 
 def followed(path: Path) -> Path:
-    """What a link to a file or folder leads to: that is to be written, not the link. A device or a pipe keeps its name:
-    ``/dev/stdout`` may lead to what has none.
+    """The target of a link, which is written instead of the link itself; any other path unchanged.
+
+    A link to a device or a pipe is not resolved: the target of ``/dev/stdout`` may have no name.
     """
     return Path(os.path.realpath(path)) if path.is_symlink() and not is_device(path) else path
 
 
 def is_device(path: Path) -> bool:
-    """Whether it is there and neither file nor folder: nothing can take its place, and it is written to as it is."""
+    """Whether it exists and is neither file nor folder: it cannot be replaced, only written to."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a folder; False for what cannot be looked at, where ``Path.is_dir`` raises: what has too long a
-    name, or lies in a folder that may not be entered.
+    """Whether it is a folder; False if that cannot be found out, where ``Path.is_dir`` raises: for a name that is too
+    long, or without permission for its folder.
     """
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_folder_entry(entry: os.DirEntry[str]) -> bool:
-    """The same of an entry of ``os.scandir``, which knows what it is: only a link is looked at."""
+    """The same for an entry of ``os.scandir``, which needs no further system call except for a link."""
     return is_folder(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a file; False for what cannot be looked at, as :func:`is_folder`."""
+    """Whether it is a file; False if that cannot be found out, as for :func:`is_folder`."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder and below it."""
+    """The size of all files in a folder and its subfolders, in bytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Check a file or folder that is to be written, before the work that it will hold.
+    """Check that a file or folder can be written, before the work whose results it will hold.
 
-    :raises ConfigError: it exists and ``overwrite`` is not given, or there is no writable folder to put it in.
+    :raises ConfigError: it exists and ``overwrite`` is not given, or its folder is not writable.
     """
     if is_device(path):
         if not os.access(path, os.W_OK):
@@ -110,10 +111,12 @@ def _taken(path: Path) -> ConfigError:
 
 
 def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str, holds: Sequence[str]) -> None:
-    """The same for a folder that is replaced as a whole, with all that is in it: it must be empty, or hold a file
-    ``mark``, which those of its ``kind`` have, and no entries but those that match one of the patterns ``holds``.
+    """Check that a folder can be written, or replaced with all its content.
 
-    :raises ConfigError: as :func:`check_output`; or there is something else; or nothing can take the folder's place.
+    An existing folder must be empty, or hold the file ``mark`` of its ``kind`` and only entries that match one of the
+    patterns ``holds``.
+
+    :raises ConfigError: as :func:`check_output`; or the folder holds something else; or it cannot be replaced.
     """
     if path.exists() and (os.path.ismount(path) or Path.cwd().is_relative_to(os.path.realpath(path))):
         raise ConfigError(
@@ -132,14 +135,15 @@ def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str, ho
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; its folder is made. Text as in :func:`write_all`."""
+    """Write a file atomically; its folder is created. Text is encoded as in :func:`write_all`."""
     write_all(path.parent, {path.name: content})
 
 
 def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
-    """Write files by their names inside a folder: first all beside their places, then all into place.
+    """Write files, given by their names in a folder: first all under temporary names, then rename all.
 
-    Text is written as UTF-8; bytes of file names that are none, which Python keeps as lone surrogates, as ``\\udcXX``.
+    Text is written as UTF-8; lone surrogates, by which Python represents undecodable bytes of file names, are written
+    as ``\\udcXX``.
     """
     with ExitStack() as stack:
         files = {}
@@ -155,25 +159,25 @@ def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
+    """Open a temporary file for writing, which replaces ``path`` at the end and is then safe from a power cut."""
     path = followed(path)
     with _scratch_file(path) as file:
         yield file
         file.flush()
         if not is_device(path):
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+            os.fsync(file.fileno())  # otherwise, a power cut could leave an empty file under the new name
         _move(file, path)
 
 
 @contextmanager
 def whole_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder to fill, which takes the place of ``folder`` at the end; after an error, ``folder`` is unchanged.
+    """Create a temporary folder to fill, which replaces ``folder`` at the end; after an error, ``folder`` is unchanged.
 
-    What a killed process left of an earlier one is removed first.
+    Temporary folders that killed processes left behind are removed first.
 
-    :raises ConfigError: ``folder`` is there at the end, perhaps from another process, and not to ``overwrite``.
+    :raises ConfigError: ``folder`` exists at the end, perhaps by another process, and ``overwrite`` is not given.
     """
-    folder = Path(os.path.realpath(folder))  # what a link leads to; a folder named . or .. has neither name nor parent
+    folder = Path(os.path.realpath(folder))  # resolves links, and . and .., which have neither name nor parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
     with naming(folder), _scratch(folder) as scratch:
@@ -187,16 +191,16 @@ def whole_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
                     raise _taken(folder)
                 folder.rename(old)
             made.rename(folder)
-        except BaseException:  # Ctrl-C between the two, as well
-            if old.exists() and not folder.exists():  # or it would go with the scratch folder
+        except BaseException:  # also Ctrl-C between the two renames
+            if old.exists() and not folder.exists():  # otherwise, it would be deleted with the scratch folder
                 old.rename(folder)
             raise
 
 
 def lock(handle: int | None) -> bool:
-    """Lock an open file or folder until it is closed; False if another process has locked it.
+    """Lock an open file or folder until it is closed. Returns False if another process has locked it.
 
-    Where the system has no such locks (Windows, ``handle`` None), nothing is locked, and it is True.
+    Without such locks (on Windows, or with ``handle`` None), nothing is locked, and it returns True.
     """
     if handle is None or os.name != "posix":
         return True
@@ -211,9 +215,9 @@ def lock(handle: int | None) -> bool:
 
 @contextmanager
 def _scratch_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path``, locked as long as this process uses it; what killed processes left there is removed.
+    """A temporary file beside ``path``, locked while it is in use; those of killed processes are removed.
 
-    A device or a pipe is written to as it is: nothing can take its place.
+    A device or a pipe is opened itself, as it cannot be replaced.
     """
     if is_device(path):
         with path.open("wb") as device:
@@ -228,13 +232,13 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
                 return
     finally:
         scratch.unlink(missing_ok=True)
-    with _scratch_file(path) as another:  # this one was taken for a stale one before it was locked
+    with _scratch_file(path) as another:  # another process took this one for a stale one before it was locked
         yield another
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """The system does not say in which file there was no room."""
+    """Add the path to errors about a full disk inside, as the system does not name the file."""
     try:
         yield
     except OSError as error:
@@ -247,7 +251,7 @@ def _move(file: BinaryIO, path: Path) -> None:
     if Path(file.name) == path:
         return
     if os.name != "posix":
-        file.close()  # Windows moves no open file; elsewhere it stays locked until it is in its place
+        file.close()  # Windows cannot move an open file; elsewhere it stays locked until it is in its place
     Path(file.name).replace(path)
 
 
@@ -260,7 +264,7 @@ def _remove_stale_files(path: Path) -> None:
 
 
 def _remove_unused(file: Path) -> None:
-    """:raises OSError: on Windows, which deletes no open file, another process uses it."""
+    """Delete a temporary file unless another process uses it. :raises OSError: it does, on Windows."""
     if os.name != "posix":
         file.unlink()
         return
@@ -271,7 +275,7 @@ def _remove_unused(file: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder``, locked as long as this process uses it."""
+    """A temporary folder beside ``folder``, locked while it is in use."""
     with (
         tempfile.TemporaryDirectory(prefix=_prefix(folder), dir=folder.parent) as name,
         open_folder(Path(name)) as handle,
@@ -279,12 +283,12 @@ def _scratch(folder: Path) -> Iterator[Path]:
         if lock(handle) and Path(name).exists():
             yield Path(name)
             return
-    with _scratch(folder) as another:  # this one was taken for a stale one before it was locked
+    with _scratch(folder) as another:  # another process took this one for a stale one before it was locked
         yield another
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove the scratch folders of processes that are no more, which no one has locked."""
+    """Remove the scratch folders of killed processes: those that nobody has locked."""
     for stale in folder.parent.glob(glob.escape(_prefix(folder)) + "*"):
         with suppress(OSError), open_folder(stale) as handle:
             if handle is None or not lock(handle):
@@ -300,7 +304,7 @@ def _prefix(folder: Path) -> str:
 
 @contextmanager
 def open_folder(folder: Path) -> Iterator[int | None]:
-    """A handle of a folder, for :func:`lock`; None where the system opens none."""
+    """Open a folder for :func:`lock`; the handle is None where the system cannot open folders."""
     handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
     try:
         yield handle
@@ -315,6 +319,6 @@ def cache_dir() -> Path:
         return Path(own)
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "hierpets"
-    # Without a home ~ stays, which is a place that cannot be used rather than a folder of that name here.
+    # Without a home, ~ is not expanded: use a place that cannot be written rather than a folder named ~ here.
     home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises
     return (Path(home) if home != "~" else Path(os.devnull)) / ".cache" / "hierpets"

@@ -1,7 +1,7 @@
-"""Libraries that an installation may lack, and what installs them.
+"""Libraries that may not be installed, and how to install them.
 
-Who only predicts and serves installs ``requirements/predict.txt``; who does more than that needs all that hierpets
-depends on, and some things need an extra.
+``requirements/predict.txt`` suffices to predict and serve; everything else needs all dependencies of hierpets, and some
+features need an extra.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WHOLE = (
     "torch",
     "torchvision",
 )
-"""What predicting and serving can do without, by the names that are imported."""
+"""Dependencies that predicting and serving do not need, by import name."""
 
 EXTRAS = {
     "fastapi": "serve",
@@ -49,15 +49,15 @@ EXTRAS = {
     "tensorboard": "track",
     "uvicorn": "serve",
 }
-"""The extra that brings a library, by the name that pip knows it by."""
+"""The extra that installs a library, by its name for pip."""
 
 
 @contextmanager
 def needed_for(what: str, error: type[HierpetsError] = ConfigError) -> Iterator[None]:
-    """What is imported inside is needed for ``what``: a command, an option, a kind of file.
+    """Report a missing library that is imported inside as needed for ``what``: a command, an option or a file format.
 
-    :raises HierpetsError: ``error``, with what to install, if a library of hierpets is missing. That any other module
-        is missing is passed on.
+    :raises HierpetsError: ``error``, with what to install, if a dependency of hierpets is missing. Errors for other
+        modules are passed on.
     """
     try:
         yield
@@ -71,5 +71,5 @@ def needed_for(what: str, error: type[HierpetsError] = ConfigError) -> Iterator[
 
 
 def is_installed(name: str) -> bool:
-    """Whether a library can be imported; it is not imported yet."""
+    """Whether a library can be imported, without importing it."""
     return find_spec(name) is not None

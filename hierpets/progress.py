@@ -1,4 +1,4 @@
-"""How all long-running work reports its progress."""
+"""Progress reports of long-running work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Progress", "no_progress"]
 
 @runtime_checkable
 class Progress(Protocol):
-    """Called with the name of the task and how many pieces of it are done, of ``total`` (None: not known yet)."""
+    """Called with the name of a task and how many of its ``total`` items are done (None: not known yet)."""
 
     def __call__(self, task: str, done: int, total: int | None, /) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Ordered species, each with its ordered breeds: the columns of every array that hierpets computes."""
+"""The taxonomy: ordered species, each with its ordered breeds, which are the columns of all arrays of hierpets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hierpets.text import is_printable
 __all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy", "class_order", "label_problem"]
 
 UNKNOWN_LEAF = -1
-"""The leaf index of a photo whose species is known and whose breed is not."""
+"""The leaf index of a photo whose species is known but not its breed."""
 
 
 class Leaf(NamedTuple):
@@ -68,7 +68,7 @@ class Taxonomy(BaseModel):
         return tree
 
     def __eq__(self, other: object) -> bool:
-        """The same classes in the same order; what was derived from them, and kept, is not looked at."""
+        """Whether it has the same classes in the same order; cached properties are not compared."""
         return isinstance(other, Taxonomy) and [*self.tree.items()] == [*other.tree.items()]
 
     def __hash__(self) -> int:
@@ -100,12 +100,12 @@ class Taxonomy(BaseModel):
 
     @cached_property
     def leaf_species(self) -> np.ndarray:
-        """int64 [L]: the species index of each leaf."""
+        """The species index of each leaf, int64 [L]."""
         return np.repeat(np.arange(len(self.tree)), self._leaf_counts)
 
     @cached_property
     def is_breed(self) -> np.ndarray:
-        """bool [L]: the leaves that are breeds, and not species without any."""
+        """Whether each leaf is a breed, not a species without breeds, bool [L]."""
         return np.array([leaf.breed is not None for leaf in self.leaves])
 
     @property
@@ -114,7 +114,7 @@ class Taxonomy(BaseModel):
 
     @property
     def has_breeds(self) -> bool:
-        """Whether a species has breeds."""
+        """Whether any species has breeds."""
         return any(self.tree.values())
 
     def species_index(self, species: str) -> int:
@@ -129,7 +129,7 @@ class Taxonomy(BaseModel):
         return self.species.index(species)
 
     def leaf_index(self, species: str, breed: str | None) -> int:
-        """The column of a label's leaf; -1 where the species has breeds and none is given.
+        """The column of a leaf; -1 if the species has breeds and ``breed`` is None.
 
         :raises DataError: the species or the breed is not in the tree.
         """
@@ -144,10 +144,10 @@ class Taxonomy(BaseModel):
         return self.slices[s].start + breeds.index(breed)
 
     def owner(self, name: str) -> str | None:
-        """The first species that has a breed of this name; None also where it is the name of a species."""
+        """The first species that has a breed of this name; None if there is none, or if it is the name of a species."""
         species = (None if name in self.tree else one for one, breeds in self.tree.items() if name in breeds)
         return next(species, None)
 
     def without_breeds(self) -> Taxonomy:
-        """The same species, each a leaf: what ``--levels species`` learns."""
+        """The same species without breeds, each a leaf: for ``--levels species``."""
         return Taxonomy(tree=dict.fromkeys(self.tree, ()))

@@ -1,4 +1,4 @@
-"""Numbers and names as people write them."""
+"""Format numbers and names for people."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
     "told_apart",
 ]
 
-JOINERS = "\u200c\u200d"  # with which Persian and Hindi are spelled
+JOINERS = "\u200c\u200d"  # invisible, but part of the spelling of Persian and Hindi
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """``0.9132`` as ``"91.3%"``; ``"–"`` for None. Only all is ``"100%"``, else ``">99.9%"``; only none is ``"0%"``."""
+    """``0.9132`` as ``"91.3%"``; ``"–"`` for None. Only 1 is ``"100%"``, else ``">99.9%"``; only 0 is ``"0%"``."""
     if share is None:
         return "–"
     step = 10.0**-digits
@@ -40,18 +40,18 @@ def percent(share: float | None, digits: int = 1) -> str:
 def likelihood(p: float) -> str:
     """A probability in a sentence: ``0.0042`` as ``"0.4%"``, ``0.41`` as ``"41%"``. No model is certain: never 100%.
 
-    In the language that is spoken: ``"0,4 %"``.
+    In the current language: ``"0,4 %"`` in German.
     """
     return number(percent(min(p, 1 - 1e-9), digits=1 if p < 0.0095 else 0))
 
 
 def pretty(label: str) -> str:
-    """A class name as people write it: ``"cat/british_shorthair"`` as ``"british shorthair"``."""
+    """A label in plain words: ``"cat/british_shorthair"`` as ``"british shorthair"``."""
     return label.rpartition("/")[2].replace("_", " ")
 
 
 def told_apart(labels: Iterable[str]) -> dict[str, str]:
-    """Each class name as people write it, with the species where two of them would read alike: ``"cat angora"``."""
+    """Labels in plain words, with the species where two would otherwise read alike: ``"cat angora"``."""
     names = {label: pretty(label) for label in labels}
     times = Counter(names.values())
     return {
@@ -60,7 +60,7 @@ def told_apart(labels: Iterable[str]) -> dict[str, str]:
 
 
 def capital(text: str) -> str:
-    """The text with a large first letter; the others stay, as in ``"Deutscher Schäferhund"``."""
+    """The text with its first letter in upper case; the others stay, as in ``"Deutscher Schäferhund"``."""
     return text[:1].upper() + text[1:]
 
 
@@ -77,11 +77,11 @@ def join_words(words: Sequence[str], *, most: int | None = None) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """Whether a terminal shows each character, and none moves the cursor, breaks the line or turns its direction."""
+    """Whether a text has no control characters, which move the cursor, break the line or change its direction."""
     kinds = (unicodedata.category(character) for character in text if character not in JOINERS)
     return not any(kind in ("Cc", "Cf", "Zl", "Zp") for kind in kinds)
 
 
 def escaped(text: str) -> str:
-    """The text with an escape, such as ``\\x1b``, for each character that is not :func:`is_printable`."""
+    """The text with characters that are not :func:`is_printable` replaced by escapes such as ``\\x1b``."""
     return "".join(one if is_printable(one) else ascii(one)[1:-1] for one in text)

@@ -1,4 +1,4 @@
-"""Pixels as small picture files: shrunk, encoded anew and thus without metadata, or as a URI inside a page."""
+"""Encode pixels as small image files, without metadata, or as a data URI for a page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["data_uri", "encode_jpeg", "encode_png", "limit_longer_side", "scale_
 
 
 def limit_longer_side(photo: np.ndarray, longest: int) -> np.ndarray:
-    """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo unchanged."""
+    """Scale an RGB uint8 photo [H, W, 3] down to at most ``longest`` pixels on its longer side."""
     return scale_down(photo, longest / max(photo.shape[:2]))
 
 
 def scale_down(photo: np.ndarray, scale: float) -> np.ndarray:
-    """RGB uint8 [H, W, 3] at ``scale`` times its sides; unchanged where that is no less."""
+    """Scale an RGB uint8 photo [H, W, 3] down by a factor; unchanged if ``scale`` is at least 1."""
     if scale >= 1:
         return photo
     height, width = photo.shape[:2]

@@ -1,4 +1,4 @@
-"""Work done by a few threads, its results in order, with a bounded number of pieces in flight."""
+"""Run work in a few threads, with results in order and few items in flight; and locks that survive a fork."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 def not_live() -> bool:
-    """That the next item is there at once."""
+    """The default of ``live``: the next item is available at once."""
     return False
 
 
@@ -39,9 +39,9 @@ def run_in_order(
 ) -> Iterator[Future[R]]:
     """Run ``work`` on every item in a pool of threads; the futures come in the order of the items.
 
-    At most ``ahead`` items are taken from ``items`` before the first of them is handed out, so they may be endless.
-    ``live`` is asked before the next is: where that is still to come, all that was taken is handed out first. Where
-    ``items`` raise, what was taken before is handed out before the error.
+    At most ``ahead`` items are taken from ``items`` before the result of the first is yielded, so they may be endless.
+    ``live`` says whether the next item is still to come: then the results of all items taken so far are yielded before
+    it is requested. If ``items`` raises, the results of the items before are yielded before the error.
     """
     pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix=name)
     waiting: deque[Future[R]] = deque()
@@ -64,8 +64,9 @@ def _emptied(waiting: deque[Future[R]]) -> Iterator[Future[R]]:
 
 
 def _renew_in_forks(renew: Callable[[], None]) -> None:
-    """Call ``renew`` now, and in every process that is forked from this one: threads that hold a lock are not there to
-    let it go. What is renewed lives as long as the process.
+    """Call ``renew`` now and in every forked process, where threads that held a lock do not exist to release it.
+
+    The object that is renewed must live as long as the process.
     """
     renew()
     if hasattr(os, "register_at_fork"):
@@ -73,7 +74,7 @@ def _renew_in_forks(renew: Callable[[], None]) -> None:
 
 
 class ProcessLock:
-    """A lock for all threads of a process, which is free in one that is forked from it."""
+    """A lock for all threads of a process, which is released in forked processes."""
 
     def __init__(self) -> None:
         _renew_in_forks(self._renew)
@@ -89,8 +90,10 @@ class ProcessLock:
 
 
 class MemoryBudget:
-    """Bytes that all threads of a process together may hold. Who asks for more than is free waits; for more than all,
-    for all. A process that is forked from it holds none.
+    """A limit on the bytes that all threads of a process hold together.
+
+    A thread that needs more than is free waits; one that needs more than ``total`` waits until all of it is free. A
+    forked process starts with all of it free.
     """
 
     def __init__(self, total: int):
@@ -103,7 +106,7 @@ class MemoryBudget:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Hold ``size`` bytes, once they are free."""
+        """Wait until ``size`` bytes are free, and hold them inside."""
         taken = min(size, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= taken)

@@ -54,15 +54,16 @@ def load(
 ) -> Predictor:
     """Load a bundle folder; by default, the released one.
 
-    ``compile`` compiles the network with torch. With OpenVINO, ``workers`` is the number of photos that are computed at
-    a time, each on its share of the ``threads`` (None: one per core). One worker is fastest for one photo, a worker per
-    thread for many. With ``workers`` None, each photo gets all threads until a call has more than a few photos; then
-    the graph is compiled once more, for many. With the engine torch,
-    torch decides both for the networks.
-    With ``together``, each of several workers may compute a few photos at once, which is faster and takes more memory
-    for another graph; pass False for a server, whose photos arrive one by one. Predictions do not depend on it.
-    ``registry`` is a loaded registry or the path of a ``registry.yaml``; None: that of ``HIERPETS_REGISTRY``, else the
-    built-in one. Without ``recommend``, predictions have no recommendation.
+    ``compile`` compiles the network with torch. ``registry`` is a loaded registry or the path of a ``registry.yaml``;
+    None: that of ``HIERPETS_REGISTRY``, else the built-in one. Without ``recommend``, predictions have no
+    recommendation.
+
+    ``workers``, ``threads`` and ``together`` are for OpenVINO; torch decides for itself. ``workers`` is the number of
+    photos that are computed at a time, each on its share of the ``threads`` (None: one per core). One worker is fastest
+    for one photo, a worker per thread for many. With ``workers`` None, each photo gets all threads until a call has
+    more than a few photos; then the graph is compiled once more, for many. With ``together``, each of several workers
+    may compute a few photos at once, which is faster and takes more memory for another graph; pass False for a server,
+    whose photos arrive one by one. No prediction depends on it.
 
     :raises ConfigError: an engine, device or precision that does not exist, or an argument of the wrong type.
     :raises BundleError: a missing or damaged bundle.

@@ -1,1 +1,1 @@
-"""What a bundle's folder holds and says, for whoever needs no network."""
+"""Files and manifest of a bundle, for everything that does not run its networks."""

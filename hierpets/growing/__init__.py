@@ -1,1 +1,1 @@
-"""Bundles that change without their old photos: breeds and species grown from a few photos, or forgotten."""
+"""Change a bundle without its old photos: add breeds and species from a few photos, or forget some."""

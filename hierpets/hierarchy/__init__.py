@@ -1,1 +1,1 @@
-"""From logits to a joint distribution to a decision. Pure functions of arrays: no torch, no files, no command line."""
+"""From logits to joint probabilities to decisions. Pure functions of arrays: no torch, no files, no command line."""

@@ -101,7 +101,8 @@ def decide(
 
     :param joint: float [N, L], joint probabilities of the leaves.
     :param scores: float [N, 1 + S], the pet score (lower for a photo less like a pet of a known species) and, for each
-        species, the probability that the breed is a listed one, given that species. None: nothing is refused.
+        species, the probability that the breed is a listed one, given that species. None: no photo is refused, and
+        every breed counts as listed.
     :param max_set: the most breeds that an answer may leave open.
     :param unrestricted: float [N, L], ``joint`` before the caller restricted the classes; None without a restriction.
         Under a restriction every photo counts as one of a pet.
@@ -110,10 +111,10 @@ def decide(
     """
     restricted = unrestricted is not None
     listed = (np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]).astype(np.float64)
-    seen = named_probabilities(joint if unrestricted is None else unrestricted, listed, taxonomy)
+    unrestricted_named = named_probabilities(joint if unrestricted is None else unrestricted, listed, taxonomy)
     if closed is not None:
         listed = np.where(closed, 1.0, listed)
-    named = named_probabilities(joint, listed, taxonomy) if restricted else seen
+    named = named_probabilities(joint, listed, taxonomy) if restricted else unrestricted_named
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)
     best = np.where(taxonomy.leaf_species == winner[:, None], joint, -1.0).argmax(axis=1)
@@ -122,7 +123,7 @@ def decide(
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, max_set=max_set) for name in taxonomy.species}
     # By the unrestricted probabilities: a restriction does not make a breed surer.
-    least = least_pet_scores(policy, seen, taxonomy, policy.knows_others(taxonomy.species)).tolist()
+    least = least_pet_scores(policy, unrestricted_named, taxonomy, policy.knows_others(taxonomy.species)).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]

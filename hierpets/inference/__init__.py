@@ -1,1 +1,1 @@
-"""Predicting: engines run the network, the predictor turns its logits into predictions, output keeps them."""
+"""Prediction: engines run the networks, the predictor turns logits into predictions, ``output`` writes them."""

@@ -1,4 +1,4 @@
-"""Finds what is wrong with a catalog as a whole: breeds without a coat, products for nobody, rules that never fire."""
+"""Find problems of a catalog as a whole: breeds without a coat, products for nobody, rules that never fire."""
 
 from __future__ import annotations
 

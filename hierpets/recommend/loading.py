@@ -1,4 +1,4 @@
-"""Finds, reads and joins breeds.yaml, ingredients.yaml and products.yaml; every problem is reported at once."""
+"""Find, read and merge breeds.yaml, ingredients.yaml and products.yaml; all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def read_catalog_files(registry: str | Path | None = None) -> CatalogFiles:
     ingredients = _read(paths, "ingredients.yaml", IngredientsFile, problems)
     products = _read(paths, "products.yaml", ProductsFile, problems)
     if not problems:
-        files = CatalogFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
-        problems = list(_contradictions(files))
+        files = CatalogFiles(_merge(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
+        problems = list(_cross_file_problems(files))
     if problems:
         raise CatalogError(problems)
     return files
@@ -92,31 +92,31 @@ def _read(paths: Iterable[Path], name: str, model: type[M], problems: list[str])
     return tuple(found)
 
 
-def _join(
-    breeds: Iterable[YamlFile[BreedsFile]], ingredients: Iterable[YamlFile[IngredientsFile]], shelf: ProductsFile
+def _merge(
+    breeds: Iterable[YamlFile[BreedsFile]], ingredients: Iterable[YamlFile[IngredientsFile]], shop: ProductsFile
 ) -> Catalog:
     species: dict[str, SpeciesProfile] = {}
     for name, own in (item for file in breeds for item in file.content.species.items()):
-        species[name] = _laid_over(species[name], own) if name in species else own
+        species[name] = _override_species(species[name], own) if name in species else own
     table: dict[str, Ingredient] = {}
     for name, one in (item for file in ingredients for item in file.content.ingredients.items()):
-        table[name] = _added_to(table[name], one) if name in table else one
+        table[name] = _extend_ingredient(table[name], one) if name in table else one
     return Catalog(
         species=species,
         skin={name: note for file in breeds for name, note in file.content.skin.items()},
         ingredients=table,
-        products={product.id: product for product in shelf.products},
-        brand=shelf.brand,
-        currency=shelf.currency,
+        products={product.id: product for product in shop.products},
+        brand=shop.brand,
+        currency=shop.currency,
     )
 
 
-def _laid_over(known: SpeciesProfile, own: SpeciesProfile) -> SpeciesProfile:
+def _override_species(known: SpeciesProfile, own: SpeciesProfile) -> SpeciesProfile:
     given = {key: getattr(own, key) for key in own.model_fields_set}
     return known.model_copy(update={**given, "breeds": {**known.breeds, **own.breeds}})
 
 
-def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:
+def _extend_ingredient(known: Ingredient, own: Ingredient) -> Ingredient:
     return Ingredient(
         aliases=tuple(dict.fromkeys((*known.aliases, *own.aliases))),
         not_for={**own.not_for, **known.not_for},
@@ -124,7 +124,7 @@ def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:
     )
 
 
-def _contradictions(files: CatalogFiles) -> Iterator[str]:
+def _cross_file_problems(files: CatalogFiles) -> Iterator[str]:
     """Problems across files: names that nothing defines, and names that mean two things."""
     catalog = files.catalog
     for file in files.breeds:

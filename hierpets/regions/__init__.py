@@ -1,1 +1,1 @@
-"""Where the animals of a photo are: boxes, and how they are found in what each place of a photo answers."""
+"""Boxes of the animals in a photo: read from files, or found by a detector and the network's output at each place."""

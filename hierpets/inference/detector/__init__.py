@@ -1,1 +1,1 @@
-"""A small detector that tells kinds of animals apart: a second look at photos, and the boxes of animals."""
+"""A small animal detector, and its uses: a second look at doubtful photos, and the search for other animals."""

@@ -151,17 +151,17 @@ class SecondLook:
         parts, squares, found = dict[int, Box](), list[Squares](), dict[int, Detections]()
         certainty = self._certainty(output)
         is_unsure = certainty < SURE_BREED
-        cuts_out = is_unsure & (closer and self._rule.closer)
-        is_pet = ~is_unsure | (output.scores[:, 0] >= self._rule.least)
+        may_cut = is_unsure & (closer and self._rule.closer)
+        passes = ~is_unsure | (output.scores[:, 0] >= self._rule.least)  # as a pet, unless the detector objects
         for row, opinion in self._opinions(output, rows & (certainty < HEARD_BELOW)).items():
-            if not (cuts_out[row] or (is_pet[row] and opinion.may_object(self._likeness(opinion, output, row)))):
+            if not (may_cut[row] or (passes[row] and opinion.may_object(self._likeness(opinion, output, row)))):
                 continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
             except ImageError:  # too large in more detail, or gone: the output of the first look stays
                 continue
             found[row] = self._detector(photo)
-            part = closer_part(found[row], self._rule.species, photo) if cuts_out[row] else None
+            part = closer_part(found[row], self._rule.species, photo) if may_cut[row] else None
             if part is not None:
                 parts[row] = part
                 squares.append(again.see(part.cut(photo)))
@@ -172,9 +172,9 @@ class SecondLook:
     def _likeness(self, opinion: Opinion, output: RawOutput, row: int) -> float:
         return self._rule.likeness(opinion, output.features[row])
 
-    def _lowered(self, looked: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
+    def _lowered(self, revised: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
         """The same with lower pet scores where the detections ``found`` in a row speak against a pet."""
-        output = looked.output
+        output = revised.output
         opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}
         objections = {
             row: opinion.objection(found[row], self._likeness(opinion, output, row))
@@ -183,11 +183,11 @@ class SecondLook:
         }
         rows = [row for row, objection in objections.items() if objection > 0]
         if not rows:
-            return looked
+            return revised
         before, scores = output.scores[rows, 0], output.scores.copy()
         scores[rows, 0] = lowered(before, np.array([objections[row] for row in rows]), least=self._rule.least)
-        by = dict(zip(rows, (before - scores[rows, 0]).tolist(), strict=True))
-        return looked._replace(output=output._replace(scores=scores), objections=by)
+        lowered_by = dict(zip(rows, (before - scores[rows, 0]).tolist(), strict=True))
+        return revised._replace(output=output._replace(scores=scores), objections=lowered_by)
 
     def _certainty(self, output: RawOutput) -> np.ndarray:
         return certainty_in_doubt(output.outputs, self._manifest.calibration, least=self._rule.least)

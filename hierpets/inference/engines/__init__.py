@@ -1,1 +1,1 @@
-"""What runs a network: one protocol, one module for each runtime."""
+"""Engines, which run networks: one protocol, and a module for each runtime."""

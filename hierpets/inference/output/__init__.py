@@ -1,1 +1,1 @@
-"""Predictions as records: in lines, Parquet files, and from a cluster."""
+"""Write predictions as records: as text lines, to Parquet files, and from a cluster."""

@@ -33,7 +33,7 @@ MAX_SET = 3
 LISTED = 0.8
 """Assumed share of photos that show a listed breed: the share among the photos of users is unknown."""
 PRETRAINED = 1 / 3
-"""Assumed share of these whose breed is known from pretraining alone."""
+"""Assumed share of the photos of listed breeds whose breed is known from pretraining alone."""
 ENOUGH = 100  # calibration photos of a species; with fewer, those of all species are used
 ENOUGH_OTHERS = 20
 """Fewest photos of held-out breeds from which a model learns to recognize unlisted breeds. Fewer cannot fit the gate,

@@ -30,8 +30,8 @@ from hierpets.regions.detections import is_beside, small_animal
 __all__ = ["HEARD_BELOW", "LEAD", "UNSEEN", "WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
 
 OTHERS = ("horse", "zebra")
-"""Animals for which the detector does not mistake pets. Long-haired and small dogs it takes for sheep, cows, birds or
-bears."""
+"""Animals for which the detector does not mistake pets. It mistakes long-haired and small dogs for sheep, cows, birds
+and bears."""
 
 HEARD_BELOW = 0.8
 """Probability of the best breed, unlisted breeds considered, below which the detector may object to a pet. It is above

@@ -1,4 +1,4 @@
-"""Backbones: built by a plugin, rounded once, and known by a fingerprint."""
+"""Build backbones from plugins, round their weights, and identify them by a fingerprint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["build_backbone", "computes_as_sampled", "drawn_from", "fingerprint", "sample_features"]
 
 SAMPLED = 8  # features
-MOST_APART = 0.01  # of the largest of them; threads and CPUs make less than a hundredth of that
+TOLERANCE = 0.01  # relative to the largest feature; threads and CPUs change less than a hundredth of that
 
 
 def build_backbone(
@@ -40,13 +40,14 @@ def build_backbone(
     seed: int = 0,
     decoded_side: int = 0,
 ) -> tuple[Backbone, BackboneSpec]:
-    """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again.
+    """Build the backbone of plugin ``name``, with its weights rounded as a bundle stores them.
 
-    ``weights`` is a safetensors file of other weights for its module; those that nobody gave are drawn from ``seed``.
-    ``decoded_side`` are pixels of the shorter side that a decoder leaves at least, for another network that sees the
-    same photo.
+    ``weights`` is a safetensors file that replaces the weights of its module; random initial weights come from
+    ``seed``. ``decoded_side`` is the least number of pixels that decoding may leave on a photo's shorter side, where
+    another network reads the same decoded photo.
 
-    :raises ConfigError: ``weights`` cannot be read, or are not those of this backbone.
+    :returns: the backbone, and the spec that builds it again.
+    :raises ConfigError: ``weights`` cannot be read, or do not fit this backbone.
     """
     plugin = registry.get("backbone", name)
     with drawn_from(seed):
@@ -56,14 +57,16 @@ def build_backbone(
     round_weights(backbone.module)
     if backbone.pretrained_head is not None:
         round_weights(backbone.pretrained_head.head)
-    backbone = replace(backbone, preprocess=_decoded_alike(backbone.preprocess, decoded_side))
+    backbone = replace(backbone, preprocess=_with_decoded_side(backbone.preprocess, decoded_side))
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
 
 
 @contextmanager
 def drawn_from(seed: int) -> Iterator[None]:
-    """A training builds a backbone several times, in several processes, and again when it is resumed: all must be the
-    same network. torch draws outside as if nothing had been drawn here.
+    """Seed torch's CPU random numbers inside the context, and leave those outside as they were.
+
+    A training builds the same backbone several times, in several processes, and again when it is resumed: each must get
+    the same initial weights.
     """
     import torch
 
@@ -72,7 +75,8 @@ def drawn_from(seed: int) -> Iterator[None]:
         yield
 
 
-def _decoded_alike(preprocess: Preprocess, side: int) -> Preprocess:
+def _with_decoded_side(preprocess: Preprocess, side: int) -> Preprocess:
+    """Raise the decode margin so that decoding leaves at least ``side`` pixels on the shorter side."""
     if preprocess.decoded_side >= side:
         return preprocess
     # Half a pixel less, so that rounding up gives the side itself.
@@ -94,11 +98,11 @@ def _load(backbone: Backbone, weights: Path) -> None:
 
 
 def fingerprint(backbone: Backbone) -> str:
-    """A hash of the preprocessing, of what is computed and of every tensor in it: equal ones give equal features.
+    """Return a hash of a backbone's preprocessing, traced operations and tensors: equal hashes mean equal features.
 
-    Options of a plugin may change what is computed and no weight, such as how features are pooled, and a module may
-    compute with tensors that its ``state_dict()`` leaves out. Features themselves are not hashed: their last bits
-    depend on the number of threads.
+    Weights alone are not enough: a plugin's options may change only the operations, such as how features are pooled,
+    and a module may use tensors that its ``state_dict()`` leaves out. The features are not hashed, because their last
+    bits depend on the number of threads.
     """
     from hierpets.model.graph.convert import trace
 
@@ -117,15 +121,16 @@ def fingerprint(backbone: Backbone) -> str:
 
 
 def sample_features(module: torch.nn.Module, size: int) -> tuple[float, ...]:
-    """A few features of one photo of ``size`` pixels, computed on the CPU and rounded to a thousandth of the largest. A
-    bundle keeps them: weights alone do not say what the code of a plugin computes with them. Empty where not all are
-    finite.
+    """Return a few features of one fixed image of ``size`` pixels, computed on the CPU; empty if one is not finite.
+
+    They are rounded to a thousandth of the largest. A bundle keeps them to notice when the code of a plugin has changed
+    what it computes with the same weights.
     """
     import torch
 
     from hierpets.model.graph.convert import on_cpu
 
-    # Looks like noise, and is the same with every version of every library: whole numbers, of standard deviation 1.
+    # Pseudo-noise from integer arithmetic, the same in every version of torch, scaled to a standard deviation of 1.
     photo = ((torch.arange(3 * size * size) ** 2 % 251 - 125) / 72).view(1, 3, size, size)
     features = extract_features(on_cpu(module).eval(), photo)[0]
     few = features[:: max(1, len(features) // SAMPLED)][:SAMPLED].tolist()
@@ -136,13 +141,13 @@ def sample_features(module: torch.nn.Module, size: int) -> tuple[float, ...]:
 
 
 def computes_as_sampled(module: torch.nn.Module, size: int, sampled: tuple[float, ...]) -> bool:
-    """Whether it has the features that :func:`sample_features` gave before, on whatever machine."""
+    """Whether a module still computes the features that :func:`sample_features` returned earlier, on any machine."""
     found, before = np.array(sample_features(module, size)), np.array(sampled)
-    return found.shape == before.shape and bool((abs(found - before) <= MOST_APART * abs(before).max()).all())
+    return found.shape == before.shape and bool((abs(found - before) <= TOLERANCE * abs(before).max()).all())
 
 
 def _operations(graph: Any) -> str:
-    """The operations of the module and their constants, without the lines of code that they came from."""
+    """The operations and constants of a traced graph as text, without references to source lines."""
     return re.sub(r" # .*|___torch_mangle_\d+\.", "", str(graph))
 
 

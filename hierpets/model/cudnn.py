@@ -1,4 +1,4 @@
-"""How cuDNN computes on a GPU: switches of the whole process, set while hierpets computes and then put back."""
+"""Process-wide cuDNN settings, set while hierpets computes on a GPU and restored afterwards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ __all__ = ["Switched", "exact_float32", "repeatable"]
 
 
 class Switched(ContextDecorator):
-    """A context, or a function, in which attributes of ``holder`` have these ``values``.
+    """Set attributes of ``holder`` to ``values`` while inside this context manager or decorated function.
 
-    Any number of threads may be inside, one of them several times: who is the last to leave puts back what was there
-    before the first came.
+    It is reentrant and thread-safe: the last to leave restores the values that the first one found.
     """
 
     def __init__(self, holder: Any, **values: Any):
@@ -42,14 +41,14 @@ class Switched(ContextDecorator):
 
 
 def _in_float32(cudnn: Any) -> Switched:
-    # What sets both at once, `cudnn.flags`, fails in a process that uses the newer of torch's two interfaces.
+    # Not `cudnn.flags`: it fails in a process that uses the newer of torch's two interfaces for precision.
     if hasattr(cudnn, "conv"):
         return Switched(cudnn.conv, fp32_precision="ieee")
-    return Switched(cudnn, allow_tf32=False)  # older torch has no other
+    return Switched(cudnn, allow_tf32=False)  # older torch
 
 
 exact_float32 = _in_float32(torch.backends.cudnn)
-"""Convolutions of float32 are computed in it. TF32, which torch lets cuDNN take instead, has ten bits of mantissa."""
+"""Compute float32 convolutions in float32, not in TF32, torch's default on cuDNN, which has ten bits of mantissa."""
 
 repeatable = Switched(torch.backends.cudnn, deterministic=True, benchmark=False)
-"""Gradients are the same from run to run, which the fastest ones are not."""
+"""Compute the same gradients in every run: cuDNN's fastest algorithms are not deterministic."""

@@ -1,4 +1,4 @@
-"""Linear heads as plain arrays: what closed forms give and what bundles hold."""
+"""Linear heads as plain arrays, as they are fitted in closed form and stored in bundles."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Linear:
     bias: np.ndarray
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Features [N, D] to logits [N, K]."""
+        """Return the logits [N, K] of features [N, D]."""
         return features @ self.weight.T + self.bias
 
 
 @dataclass(frozen=True)
 class Heads:
-    """The species head [S, D] and the breed heads of all species, stacked in leaf order [L, D]."""
+    """The species head [S, D], and the breed heads of all species, stacked in the order of the leaves [L, D]."""
 
     species: Linear
     leaf: Linear
 
     def shifted(self, species: np.ndarray, leaf: np.ndarray) -> Heads:
-        """The same heads with ``species`` [S] and ``leaf`` [L] added to their logits."""
+        """Return heads whose logits are larger by ``species`` [S] and ``leaf`` [L]."""
         pairs = (self.species, species), (self.leaf, leaf)
         return Heads(*(Linear(head.weight, (head.bias + shift).astype(np.float32)) for head, shift in pairs))
 
     def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features [N, D] to species logits [N, S] and leaf logits [N, L]."""
+        """Return the species logits [N, S] and leaf logits [N, L] of features [N, D]."""
         return self.species(features), self.leaf(features)

@@ -1,4 +1,4 @@
-"""Trained breeds, pretrained breeds and breeds that nobody knows, weighed against each other."""
+"""Mix what the breed head and the pretrained head say of breeds, and of breeds that neither knows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["GATE_CLASSES", "BreedGate", "BreedMixture", "SpeciesWeights"]
 
 GATE_CLASSES: tuple[Population, ...] = ("trained", "pretrained", "unlisted")
 
-LEAST = 1e-12  # a probability whose logarithm is still a number
-IMPOSSIBLE_LOGIT = -1e4  # its probability is zero
+LEAST = 1e-12  # floor of probabilities before taking logarithms
+IMPOSSIBLE_LOGIT = -1e4  # gives a probability of zero
 
 
 class SpeciesWeights(NamedTuple):
-    """What the logits of the species are made of: so much of those of the ``head``, and so much of the log of the mass
-    that the ``pretrained`` head gives to each.
+    """Weights of the two terms of the species logits: the logits of the species ``head``, and the log of the
+    probability mass that the ``pretrained`` head gives to each species.
     """
 
     head: float
@@ -34,11 +34,11 @@ class SpeciesWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class BreedGate:
-    """For each species a linear classifier of :data:`GATE_CLASSES`: whether a photo shows a breed that was trained, one
-    that the pretrained head alone knows, or neither.
+    """One linear classifier per species: does a photo show a trained breed, one that only the pretrained head knows, or
+    an unlisted one (:data:`GATE_CLASSES`)?
 
-    ``weight`` float32 [S, 3, 7] takes standardized signals, ``bias`` float32 [S, 3]; ``center`` and ``scale`` float32
-    [7] standardize them.
+    ``center`` and ``scale``, float32 [7], standardize the signals; ``weight`` float32 [S, 3, 7] and ``bias`` float32
+    [S, 3] apply to standardized signals.
     """
 
     center: np.ndarray
@@ -48,7 +48,7 @@ class BreedGate:
 
     @classmethod
     def closed(cls, species: int) -> BreedGate:
-        """The gate of species of whose other breeds nothing is known: every photo shows a trained one."""
+        """Return a gate that always answers "trained": for species of whose other breeds nothing is known."""
         signals = len(SIGNALS)
         bias = np.tile(np.array([0.0, IMPOSSIBLE_LOGIT, IMPOSSIBLE_LOGIT], np.float32), (species, 1))
         weight = np.zeros((species, len(GATE_CLASSES), signals), np.float32)
@@ -56,12 +56,12 @@ class BreedGate:
 
 
 class BreedMixture(nn.Module):
-    """For each species the probabilities of its leaves, trained and pretrained, and that the breed is one of them.
+    """Compute, per species, the probabilities of its leaves, trained and pretrained, and that the breed is listed.
 
-    A :class:`BreedGate` weighs the distribution of the breed head and that of the pretrained head; what the latter says
-    for a trained breed counts for that breed. One softmax over the logits of both would not do: they do not compare,
-    and no photo of a pretrained breed was there to fit them to (docs/experiments.md). With ``species_evidence``,
-    :class:`SpeciesWeights` weigh what both heads say of the species.
+    A :class:`BreedGate` weighs the distributions of the breed head and of the pretrained head; probability that the
+    latter gives to a trained breed counts for that breed. One softmax over the logits of both heads would not do: they
+    are on different scales, and there are no photos of pretrained breeds to fit them to (docs/experiments.md). With
+    ``species_evidence``, :class:`SpeciesWeights` combine what both heads say of the species.
     """
 
     column: torch.Tensor
@@ -112,9 +112,10 @@ class BreedMixture(nn.Module):
         species_temperature: float = 1.0,
         species_weights: SpeciesWeights | None = None,
     ) -> BreedMixture:
-        """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits, and
-        ``species_temperature`` those of the species. ``species_weights``: None where the pretrained head has no say in
-        the species.
+        """Build the mixture for a breed head that has a column for each trained leaf.
+
+        ``temperature`` [S] divides the logits of the breed head, ``species_temperature`` those of the species.
+        ``species_weights`` is None where the species logits come from the species head alone.
         """
         tree = breeds.taxonomy
         made = cls(
@@ -143,11 +144,11 @@ class BreedMixture(nn.Module):
         return made.eval()
 
     def forward(self, logits: torch.Tensor, evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, T] of the trained leaves and the evidence for the breed, to log P(leaf | species) [B, L] and the
-        probability [B, S] that the breed is listed.
+        """Return log P(leaf | species) [B, L], and the probability [B, S] that the breed is listed.
 
-        Combiners that compare leaves of different species get logits that can be: on the scale of those of the trained
-        leaves, whatever the probability that the breed is listed, which is no probability of the species.
+        ``logits`` [B, T] are those of the trained leaves. Combiners other than ``conditional`` compare leaves of
+        different species. For them the first result has the scale of the trained leaves' logits, and the probability
+        that the breed is listed is divided out, because it says nothing about the species.
         """
         of_trained = (logits[:, self.column] / self.temperature[self.leaf_species]).masked_fill(
             ~self.leaf_trained, IMPOSSIBLE_LOGIT
@@ -160,21 +161,22 @@ class BreedMixture(nn.Module):
             mixed = mixed + gate[:, self.leaf_species, 1] * known
         inside = self.leaf_species == torch.arange(len(self.temperature), device=mixed.device)[:, None]
         listed = (mixed[:, None, :] * inside).sum(dim=2).clamp(max=1.0)
-        leaf = mixed.clamp(min=LEAST).log()  # a sum with so little is dropped by the exporter to ONNX
+        leaf = mixed.clamp(min=LEAST).log()  # not (mixed + LEAST): the ONNX exporter drops such a small summand
         if self.combiner != "conditional":
             level = self._level(of_trained, self.leaf_species) - listed.clamp(min=LEAST).log()
             leaf = leaf + level[:, self.leaf_species]
         return leaf, listed
 
     def mix_species(self, logits: torch.Tensor, evidence: Evidence) -> torch.Tensor:
-        """Logits [B, S] of the species, of those of the species head and of what the pretrained head says."""
+        """Return species logits [B, S] that combine those of the species head with the pretrained head's evidence."""
         if not self.species_evidence:
             return logits
         return self.species_weights[0] * logits + self.species_weights[1] * evidence.species
 
     def most_probable(self, species: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
-        """Logits [B, S], the largest that of the most probable species, of logits [B, S] as :meth:`mix_species` gives
-        them, and of leaves [B, L] as :meth:`forward` does.
+        """Return scores [B, S] whose maximum is at the most probable species.
+
+        ``species`` [B, S] are logits from :meth:`mix_species`, ``leaf`` [B, L] those from :meth:`forward`.
         """
         if self.combiner == "conditional":
             return species
@@ -182,15 +184,15 @@ class BreedMixture(nn.Module):
         return level if self.combiner == "flat" else level + species / self.species_temperature
 
     def _gate(self, signals: torch.Tensor) -> torch.Tensor:
-        """Signals [B, S, 7] to the probabilities of :data:`GATE_CLASSES` [B, S, 3]."""
+        """Return the probabilities [B, S, 3] of :data:`GATE_CLASSES` from signals [B, S, 7]."""
         standard = (signals - self.center) / self.scale
         return ((standard[:, :, None, :] * self.weight).sum(dim=3) + self.bias).softmax(dim=2)
 
     def _softmax(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """Logits [B, N] to probabilities within the ``species`` int [N] of each column."""
+        """Return the softmax of logits [B, N] within each species; ``species`` int [N] is that of each column."""
         return (logits - self._level(logits, species)[:, species]).exp()
 
     def _level(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """The log-sum [B, S] of the logits [B, N] of each species."""
+        """Return the log-sum-exp [B, S] of the logits [B, N] of each species."""
         inside = species == torch.arange(len(self.temperature), device=logits.device)[:, None]
         return logits[:, None, :].masked_fill(~inside, 10 * IMPOSSIBLE_LOGIT).logsumexp(dim=2)

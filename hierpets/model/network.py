@@ -1,4 +1,4 @@
-"""The network: one shared backbone, a species head, one breed head per species."""
+"""The network: a shared backbone, a species head, and one breed head per species."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["HierarchicalNetwork", "NetworkOutput", "mix"]
 
 
 class NetworkOutput(NamedTuple):
-    """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
+    """``features`` [B, D], ``species`` logits [B, S] and ``leaf`` logits [B, L] in the order of the taxonomy.
 
-    With an OOD scorer the last are logarithms of probabilities within each species, and the pretrained head may have a
-    say in the logits of the species. ``scores`` [B, 1 + S] are the pet score, and for each species the probability that
-    the breed is one of its leaves; 0 and 1 without an OOD scorer.
+    ``scores`` [B, 1 + S]: the pet score, then the probability per species that the breed is one of its leaves; 0 and 1
+    without an OOD scorer. With one, the leaf logits are log-probabilities within each species, and the species logits
+    may include the evidence of the pretrained head.
     """
 
     features: torch.Tensor
@@ -32,10 +32,11 @@ class NetworkOutput(NamedTuple):
 
 
 class HierarchicalNetwork(nn.Module):
-    """Every head runs for every row, so that a photo's output never depends on its batch.
+    """A backbone with a species head and the breed heads of all species, and optionally an OOD scorer and a mixture.
 
-    ``leaf_head`` holds the breed heads of all species side by side: a column for each of ``trained`` leaves, all of the
-    taxonomy unless others come from pretraining. The OOD scorer and the mixture come and go together.
+    Every head runs for every row, so that a photo's output never depends on its batch. ``leaf_head`` holds the breed
+    heads of all species side by side, with ``trained`` outputs in all: by default one per leaf of the taxonomy, fewer
+    where some breeds come from pretraining. The OOD scorer and the mixture are either both there or both None.
     """
 
     def __init__(self, backbone: nn.Module, feature_dim: int, taxonomy: Taxonomy, trained: int | None = None):
@@ -48,11 +49,11 @@ class HierarchicalNetwork(nn.Module):
         self.mixture: BreedMixture | None = None
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
-        """float32 [B, 3, h, w] to logits."""
+        """Return the output for images float32 [B, 3, h, w]."""
         return self.forward_head(self.backbone(images))
 
     def forward_head(self, features: torch.Tensor) -> NetworkOutput:
-        """Features [B, D] to all that is computed from them."""
+        """Return the output for features [B, D]."""
         species, leaf = self.species_head(features), self.leaf_head(features)
         if self.ood_scorer is None or self.mixture is None:
             return NetworkOutput(features, species, leaf, _no_scores(species))
@@ -61,7 +62,7 @@ class HierarchicalNetwork(nn.Module):
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
-        """Copy fitted heads in."""
+        """Copy fitted heads into the network."""
         for layer, linear in ((self.species_head, heads.species), (self.leaf_head, heads.leaf)):
             layer.weight.copy_(torch.from_numpy(linear.weight))
             layer.bias.copy_(torch.from_numpy(linear.bias))
@@ -74,12 +75,13 @@ class HierarchicalNetwork(nn.Module):
 def mix(
     scorer: OODScorer, mixture: BreedMixture, species: np.ndarray, logits: np.ndarray, evidence: Evidence
 ) -> Outputs:
-    """What a network gives for N photos of which its species head gives the logits ``species`` [N, S], its leaf head
-    the ``logits`` [N, T], and its OOD scorer the evidence.
+    """Return a network's outputs for N photos, from the results of its heads and OOD scorer.
+
+    These are the species head's logits ``species`` [N, S], the leaf head's ``logits`` [N, T], and the evidence.
     """
     with torch.inference_mode():
-        of_species, of_leaves = (torch.from_numpy(array.astype(np.float32)) for array in (species, logits))
-        return Outputs(*(tensor.numpy() for tensor in _mix(scorer, mixture, of_species, of_leaves, evidence)))
+        species_logits, leaf_logits = (torch.from_numpy(array.astype(np.float32)) for array in (species, logits))
+        return Outputs(*(tensor.numpy() for tensor in _mix(scorer, mixture, species_logits, leaf_logits, evidence)))
 
 
 def _mix(

@@ -1,4 +1,4 @@
-"""Is this a pet of a known species, and what speaks for a known breed? Computed inside the graph."""
+"""OOD evidence, computed inside the graph: does a photo show a pet of a known species, and a known breed?"""
 
 from __future__ import annotations
 
@@ -20,35 +20,45 @@ from hierpets.taxonomy import Leaf
 __all__ = ["SIGNALS", "Evidence", "OODScorer", "no_evidence"]
 
 FLOOR = 1e-9
-SPECIES_FLOOR = 1e-6  # of the mass of a species: what is less likely than that says no more
+SPECIES_FLOOR = 1e-6  # added to the probability mass of a species: smaller masses carry no information
 
 SIGNALS = ("margin", "cosine", "profile", "species", "untrained", "best_untrained", "winner")
-"""What is known about the breed of a photo, for each species:
+"""The signals about a photo's breed, for each species:
 
-``margin``: how far the largest score of an LDA over the trained breeds leads the next, whatever the breed heads are: it
-separates unlisted breeds better than the logits of another head do (docs/experiments.md). ``cosine``: the largest
-cosine of the features to the mean of a trained breed. ``profile``: log of the largest Bhattacharyya coefficient between
-the pretrained head's probabilities and their mean over a trained breed. The others are logarithms of what the
-pretrained head gives: to the ``species``; to its breeds that are not trained, over those that are (``untrained``);
-within the species to the most probable class that is not trained (``best_untrained``), and to the breed that the LDA
-takes it for (``winner``). Those of the pretrained head are zero without one, or without one that names breeds.
+- ``margin``: lead of the largest score of an LDA over the trained breeds. It is an LDA whatever the breed heads are,
+  because it separates unlisted breeds better than the logits of another head do (docs/experiments.md).
+- ``cosine``: largest cosine of the features to the mean of a trained breed.
+- ``profile``: log of the largest Bhattacharyya coefficient between the pretrained head's probabilities and their mean
+  over a trained breed.
+- ``species``: log of the probability that the pretrained head gives to the species' breeds.
+- ``untrained``: log-ratio of the probabilities that it gives to untrained and to trained breeds of the species.
+- ``best_untrained``: log-probability, within the species, of its most probable class of an untrained breed.
+- ``winner``: log-probability, within the species, that it gives to the breed with the largest LDA score.
+
+``profile`` is zero without a pretrained head, the last four without one that names breeds.
 """
 
-# Beyond these nothing is learned from more.
+# Signals are clamped here: more extreme values carry no more information.
 MOST, LEAST_LOG, MOST_MARGIN = 12.0, -8.0, 1000.0
 PET_SIGNALS = 3
-NOTHING = -30.0  # logarithm of a probability of zero
+LOG_ZERO = -30.0  # stands for the logarithm of zero
 
 
 class Evidence(NamedTuple):
-    """What features say. ``pet`` [B, V, 3]: the largest cosine to the mean of a known class; the log of the probability
-    mass that the pretrained head, sharpened, gives to the known species; and how far their most probable class leads
-    that of everything else, as a log-ratio. V is 1, or 2 where species were grown: first of the trained ones, then of
-    the grown ones, whose mass is not asked.
-    ``species`` [B, S]: the log of the mass that the pretrained head, sharpened, gives to each species; to one that none
-    of its classes shows, that of all which show no species. Zeros where it has no say in that.
-    ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]: log-probabilities of the pretrained
-    classes that show breeds, among all its classes.
+    """The OOD evidence in the features of B photos.
+
+    ``pet`` [B, V, 3], where V is 1, or 2 if species were grown: first for the trained, then for the grown species. The
+    three are the largest cosine to the mean of a known class; the log of the probability mass that the sharpened
+    pretrained head gives to the known species (0 for grown ones); and the log-ratio of their most probable class to the
+    most probable other class.
+
+    ``species`` [B, S]: the log of the mass that the sharpened pretrained head gives to each species. A species that
+    none of its classes shows gets the mass of all classes that show no species. Zeros if the pretrained head does not
+    contribute to the species logits.
+
+    ``breed`` [B, S, 7]: :data:`SIGNALS` for each species.
+
+    ``classes`` [B, P]: log-probabilities of the pretrained classes that show breeds, among all its classes.
     """
 
     pet: torch.Tensor
@@ -58,33 +68,32 @@ class Evidence(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[Evidence]) -> Evidence:
-        """The evidence of all photos of at least one part."""
+        """Concatenate the evidence of at least one part."""
         return cls(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def where(self, rows: np.ndarray) -> Evidence:
-        """That of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
+        """Return the evidence of some photos; ``rows`` is a mask, bool [N], or indices, int [M]."""
         chosen = torch.from_numpy(rows)
         return Evidence(*(column[chosen] for column in self))
 
 
 def no_evidence(photos: int, breeds: PretrainedBreeds) -> Evidence:
-    """Evidence to be filled in, of so many photos, where no species was grown."""
+    """Return zeros in the shape of the evidence of ``photos`` photos, for a model without grown species."""
     species = len(breeds.taxonomy.species)
     shapes = ((1, PET_SIGNALS), (species,), (species, len(SIGNALS)), (len(breeds.classes),))
     return Evidence(*(torch.zeros(photos, *shape) for shape in shapes))
 
 
 class OODScorer(nn.Module):
-    """Evidence for a pet of a known species, and for a known breed.
+    """Compute the evidence that a photo shows a pet of a known species, and a known breed.
 
-    The pretrained head's probabilities tell a fox from a dog and a labrador from a beagle where neither was trained on:
-    it knows a thousand classes. Without one the evidence is that of the features alone.
+    A pretrained head, which knows a thousand classes, tells a fox from a dog and a labrador from a beagle even if
+    neither was trained on. Without one, the evidence comes from the features alone.
 
-    A photo whose most probable species was trained must look like a pet by the evidence of the trained species alone:
-    that horses are known makes a horse no more like a dog. So growing a species raises no such score. One whose most
-    probable species was grown must look like that by the evidence of the grown species alone: a dog of a breed that
-    nothing taught may be nearer to the mean of horses than to the dogs that are known, and is no horse to the
-    pretrained head.
+    If the most probable species of a photo was trained, its pet score uses the evidence of the trained species alone:
+    knowing horses makes a horse no more like a dog. So growing a species raises no score of the others. If that species
+    was grown, the score uses the evidence of the grown species alone: the features of a dog of an unknown breed may be
+    nearer to the mean of horses than to the known dogs, but the pretrained head knows that it is no horse.
     """
 
     means: torch.Tensor
@@ -146,11 +155,13 @@ class OODScorer(nn.Module):
         grown: Collection[str] = (),
         trained_classes: Sequence[int] = (),
     ) -> OODScorer:
-        """The scorer of C ``known`` leaves: their mean features ``means`` [C, D] and mean probabilities ``profiles``
-        [C, K] of the pretrained head's classes (K is 0 without one), which of these show a known species, and which of
-        them show which breed. ``shows_each`` bool [S, K]: which speak for each species; None: they have no say in that.
-        ``grown`` are the species of which no leaf was trained, ``trained_classes`` those of the pretrained head's
-        classes that show another.
+        """Build the scorer of C ``known`` leaves.
+
+        ``means`` [C, D] are their mean features, ``profiles`` [C, K] their mean probabilities of the pretrained head's
+        K classes (0 without one). Of these classes, ``species_classes`` show a known species, ``trained_classes`` one
+        that is not ``grown``, and ``breeds`` says which breeds they show. ``shows_each`` bool [S, K] tells which
+        classes are evidence for each species; None if the pretrained head does not contribute to the species logits.
+        ``grown`` species have no trained leaf.
         """
         head, taxonomy = pretrained_head, breeds.taxonomy
         columns = [taxonomy.leaves.index(leaf) for leaf in known]
@@ -178,7 +189,7 @@ class OODScorer(nn.Module):
         if head is not None and scorer.pretrained_head is not None:
             scorer.pretrained_head.load_state_dict(head.state_dict())
         round_weights(scorer)
-        # Not rounded: it lives on small differences between large sums.
+        # Not rounded: its results are small differences between large sums.
         scorer.discriminant.weight.copy_(torch.from_numpy(discriminant.weight))
         scorer.discriminant.bias.copy_(torch.from_numpy(discriminant.bias))
         every_species = np.arange(len(taxonomy.species))[:, None]
@@ -190,12 +201,12 @@ class OODScorer(nn.Module):
         return scorer.eval()
 
     def evidence(self, features: np.ndarray, hidden: np.ndarray | None = None) -> Evidence:
-        """As :meth:`forward`, of arrays: features [N, D], ``hidden`` bool [N, P]."""
+        """Like :meth:`forward`, for arrays: features [N, D], ``hidden`` bool [N, P]."""
         with torch.inference_mode():
             return self(torch.tensor(features), None if hidden is None else torch.tensor(hidden))
 
     def forward(self, features: torch.Tensor, hidden: torch.Tensor | None = None) -> Evidence:
-        """The evidence of features [B, D]. ``hidden`` bool [B, P]: breed classes that count as if not there."""
+        """Return the evidence in features [B, D]; breed classes that are ``hidden``, bool [B, P], count as absent."""
         cosine = functional.normalize(features, dim=1) @ self.means.T
         scores = self.discriminant(features)
         if self.pretrained_head is None:
@@ -211,27 +222,28 @@ class OODScorer(nn.Module):
         probabilities: torch.Tensor | None,
         hidden: torch.Tensor | None = None,
     ) -> Evidence:
-        """The evidence that follows from what each known leaf says of the photos, [B, C]: the scores of the
-        discriminant, cosines, Bhattacharyya coefficients; and from the pretrained head's probabilities [B, K]. The last
-        two are None without one. ``hidden`` as above.
+        """Return the evidence from similarities to the known leaves, each [B, C], and pretrained probabilities [B, K].
+
+        The similarities are the discriminant's ``scores``, the ``cosine``, and ``shared``, Bhattacharyya coefficients.
+        ``shared`` and ``probabilities`` are None without a pretrained head. ``hidden`` is as in :meth:`forward`.
         """
         leading = _inside(scores, self.known_species).topk(min(2, self.spec.classes), dim=2)
         lead = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
-        margin = lead.masked_fill(self.known_species.sum(dim=1) < 2, 0.0)  # a single leaf leads nothing
+        margin = lead.masked_fill(self.known_species.sum(dim=1) < 2, 0.0)  # a single leaf has no runner-up
         signals = [margin, _inside(cosine, self.known_species).amax(dim=2)]
         classes = cosine[:, :0]
         if shared is not None and probabilities is not None:
             signals.append((_inside(shared, self.known_species).amax(dim=2).clamp(min=0) + FLOOR).log())
             classes = (probabilities[:, self.classes] + FLOOR).log()
         if self.spec.breed_classes:
-            classes = classes if hidden is None else classes.masked_fill(hidden, NOTHING)
+            classes = classes if hidden is None else classes.masked_fill(hidden, LOG_ZERO)
             signals += self._pretrained_signals(classes, leading.indices[..., 0])
         signals += [torch.zeros_like(margin)] * (len(SIGNALS) - len(signals))
         breed = torch.stack(signals, dim=2)
         return Evidence(self._pet_evidence(cosine, probabilities), self._species(scores, probabilities), breed, classes)
 
     def _species(self, scores: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
-        """[B, S], of scores [B, C] and the pretrained head's probabilities [B, K]."""
+        """Return :attr:`Evidence.species` [B, S]; ``probabilities`` [B, K] are those of the pretrained head."""
         if probabilities is None or not self.spec.species_evidence:
             return torch.zeros_like(scores[:, :1]).expand(-1, self.spec.species)
         mass = sharpened(probabilities) @ self.shows_each.T.to(probabilities.dtype)
@@ -239,7 +251,10 @@ class OODScorer(nn.Module):
         return (torch.where(self.shows_each.any(dim=1), mass, elsewhere) + SPECIES_FLOOR).log()
 
     def _pretrained_signals(self, classes: torch.Tensor, winner: torch.Tensor) -> list[torch.Tensor]:
-        """The last four of :data:`SIGNALS`, each [B, S]; ``classes`` [B, P], ``winner`` int [B, S] a known leaf."""
+        """Return the last four of :data:`SIGNALS`, each [B, S].
+
+        ``classes`` [B, P] are log-probabilities, ``winner`` int [B, S] the known leaf with the largest LDA score.
+        """
         inside = _inside(classes, self.class_species)
         mass = inside.logsumexp(dim=2)
         within = inside - mass[..., None]
@@ -253,7 +268,7 @@ class OODScorer(nn.Module):
         ]
 
     def _pet_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
-        """[B, V, 3] of cosines [B, C] and probabilities [B, K] of the pretrained head, if there is one."""
+        """Return :attr:`Evidence.pet` [B, V, 3] from cosines [B, C] and pretrained probabilities [B, K], if any."""
         if not self.spec.grown_species:
             return _evidence_of(cosine, probabilities, self.species_classes, self.shows_species)[:, None]
         of_grown = self.known_species[list(self.spec.grown_species)].any(dim=0)
@@ -262,20 +277,23 @@ class OODScorer(nn.Module):
         return torch.stack([trained, self._grown_evidence(cosine.masked_fill(~of_grown, -1.0), probabilities)], dim=1)
 
     def _grown_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
-        """[B, 3], of the same, with cosines to grown leaves alone. The classes that show a trained species speak
-        against a grown one, unless it has no other. The mass counts for nothing: a species that few classes show, or
-        none that is named after it, leaves most of it elsewhere.
+        """Return the pet evidence [B, 3] for grown species, from cosines [B, C] to grown leaves alone.
+
+        Pretrained classes that show a trained species count against a grown one, unless grown species have no classes
+        of their own. The mass is left out, as zero: the pretrained head gives most of it to other classes if few
+        classes, or none of its name, show a species.
         """
-        similar, nothing = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
+        similar, zero = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
         if probabilities is None or not self.spec.species_classes:
-            return torch.stack([similar, nothing, nothing], dim=1)
+            return torch.stack([similar, zero, zero], dim=1)
         own = self.shows_species & ~self.shows_trained
-        return torch.stack([similar, nothing, _lead(probabilities, own | (self.shows_species & ~own.any()))], dim=1)
+        return torch.stack([similar, zero, _lead(probabilities, own | (self.shows_species & ~own.any()))], dim=1)
 
     @torch.no_grad()
     def standardize(self, pet: torch.Tensor) -> None:
-        """Center and scale by the evidence for a pet [N, V, 3], of the trained species, of known ones that the
-        statistics did not see; one alone says nothing of either.
+        """Set center and scale to the mean and standard deviation of the pet evidence [N, V, 3] for trained species.
+
+        The N photos show known species and were not part of the statistics. Fewer than two change nothing.
         """
         if len(pet) < 2:
             return
@@ -283,9 +301,10 @@ class OODScorer(nn.Module):
         self.scale.copy_(pet[:, 0].std(dim=0).clamp(min=1e-6))
 
     def pet_score(self, pet: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """[B]: the sum of the columns of the evidence for a pet [B, V, 3], standardized; ``species`` [B, S] is largest
-        for the most probable species. Where that was grown, the evidence is that of the grown species, and the
-        score is ``raised`` by as much as its photos were found to lack.
+        """Return the pet score [B]: the sum of the standardized pet evidence [B, V, 3].
+
+        ``species`` [B, S] is largest for the most probable species. If that was grown, the score uses the evidence for
+        grown species, plus an offset, ``raised``, that makes up for the lower scores of its photos.
         """
         scores = ((pet - self.center) / self.scale).sum(dim=2)
         if not self.spec.grown_species:
@@ -297,26 +316,25 @@ class OODScorer(nn.Module):
 def _evidence_of(
     cosine: torch.Tensor, probabilities: torch.Tensor | None, own: torch.Tensor, shows: torch.Tensor
 ) -> torch.Tensor:
-    """[B, 3] of cosines [B, C] and probabilities [B, K]: ``own`` int are the classes that count, ``shows`` bool [K] the
-    same.
+    """Return pet evidence [B, 3] from cosines [B, C] and pretrained probabilities [B, K].
+
+    The pretrained classes that count as pets are given twice: as indices, ``own``, and as a mask, ``shows`` bool [K].
     """
-    similar, nothing = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
-    if probabilities is None or not len(own):  # the head does not know every species, or is none
-        return torch.stack([similar, nothing, nothing], dim=1)
+    similar, zero = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
+    if probabilities is None or not len(own):  # no pretrained head, or it does not know every species
+        return torch.stack([similar, zero, zero], dim=1)
     mass = (sharpened(probabilities)[:, own].sum(dim=1) + FLOOR).log()
     return torch.stack([similar, mass, _lead(probabilities, shows)], dim=1)
 
 
 def _lead(probabilities: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """[B]: how far the most probable of some classes leads that of everything else, of probabilities [B, K], as a
-    log-ratio; ``own`` bool [K] are these classes.
-    """
+    """Return the log-ratio [B] of the most probable class in ``own``, bool [K], to the most probable other class."""
     best, other = (probabilities.masked_fill(hidden, 0.0).amax(dim=1) for hidden in (~own, own))
     return (best + FLOOR).log() - (other + FLOOR).log()
 
 
 def _inside(values: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """``values`` [B, N] for each species [B, S, N], next to nothing outside of what is its ``own``, bool [S, N]."""
+    """Repeat ``values`` [B, N] per species, [B, S, N], with -1e4 outside of the columns of its ``own``, bool [S, N]."""
     return values[:, None, :].masked_fill(~own, -1e4)
 
 

@@ -1,4 +1,4 @@
-"""Which classes of a backbone's pretrained head show which leaves of a taxonomy."""
+"""Map the classes of a backbone's pretrained head to the leaves of a taxonomy."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["PretrainedBreeds"]
 
 @dataclass(frozen=True)
 class PretrainedBreeds:
-    """The leaves of a model: those that photos taught, and those that its pretrained head alone knows.
+    """The leaves of a model, trained or known to its pretrained head alone, and the pretrained classes that show them.
 
-    ``trained`` are the leaves of photos. ``classes`` int64 [P] are the classes of the pretrained head that show breeds
-    of their species, ``class_species`` int64 [P] indices of ``taxonomy.species``. ``shares`` float32 [P, L]: how the
-    probability of a class is divided among the leaves; a row sums to less than one where a class shows a breed that is
-    no leaf.
+    ``trained`` are the leaves that have training photos. ``classes`` int64 [P] are the pretrained head's classes that
+    show breeds of species with trained breeds, ``class_species`` int64 [P] the species of each, indices in
+    ``taxonomy.species``. ``shares`` float32 [P, L] divides the probability of a class among the leaves; a row sums to
+    less than one if the class shows a breed that is no leaf.
     """
 
     taxonomy: Taxonomy
@@ -35,9 +35,9 @@ class PretrainedBreeds:
 
     @classmethod
     def of(cls, trained: Taxonomy, head: PretrainedHead | None, *, extended: Collection[str] = ()) -> PretrainedBreeds:
-        """Match the breeds of a pretrained head with those of photos, by their names in any spelling.
+        """Match the breeds of a pretrained head with the trained ones by name, in any spelling.
 
-        The taxonomy of the ``extended`` species gains the breeds that match none.
+        Breeds without a match are added to the taxonomy if their species is ``extended``.
         """
         named = {
             index: tuple(_known_as(breed, trained) for breed in breeds)
@@ -60,7 +60,7 @@ class PretrainedBreeds:
 
     @cached_property
     def trained_columns(self) -> np.ndarray:
-        """int64 [T]: the columns of the trained leaves among all."""
+        """int64 [T]: the indices of the trained leaves among all leaves."""
         return np.array([self.taxonomy.leaves.index(leaf) for leaf in self.trained], np.int64)
 
     @cached_property
@@ -74,8 +74,9 @@ class PretrainedBreeds:
         pretrained: Collection[Leaf],
         named: Mapping[int, Sequence[PretrainedBreed]] = MappingProxyType({}),
     ) -> PretrainedBreeds:
-        """What the same pretrained head knows of other leaves: those of photos, and some of its own breeds beside them,
-        where their species has photos. Leaves that are new are matched with the breeds that its classes are ``named``.
+        """Return the same for other leaves: ``trained`` ones, and ``pretrained`` ones of species with trained breeds.
+
+        Leaves that are new here are matched with the breeds in ``named``, by class of the pretrained head.
         """
         pairs = [*trained.leaves, *(leaf for leaf in pretrained if trained.tree.get(leaf.species))]
         taxonomy = Taxonomy.from_pairs(pairs)
@@ -89,7 +90,7 @@ class PretrainedBreeds:
         return PretrainedBreeds(taxonomy, trained.leaves, self.classes[kept], np.array(species, np.int64), shares[kept])
 
     def _matched(self, taxonomy: Taxonomy, named: Mapping[int, Sequence[PretrainedBreed]]) -> dict[Leaf, np.ndarray]:
-        """The shares [P] of the leaves of a larger taxonomy that are new; a breed that has a leaf already keeps it."""
+        """Return the shares [P] of each new leaf of a larger taxonomy; a breed that has a leaf already keeps it."""
         found = {leaf: np.zeros(len(self.classes), np.float32) for leaf in {*taxonomy.leaves} - {*self.taxonomy.leaves}}
         for row, index in enumerate(self.classes.tolist()):
             breeds = named.get(index, ())
@@ -100,17 +101,17 @@ class PretrainedBreeds:
         return found
 
     def classes_of(self, leaves: np.ndarray) -> np.ndarray:
-        """bool [N, P]: the classes that show each of N leaves, int [N] in the taxonomy."""
+        """Return a mask, bool [N, P], of the classes that show each leaf; ``leaves`` int [N] index the taxonomy."""
         return np.asarray(self.shares.T[leaves] > 0)
 
     def relabel(self, labels: Labels) -> Labels:
-        """Labels of the trained leaves as labels of all leaves."""
+        """Convert labels that index the trained leaves to labels that index all leaves."""
         leaf = np.where(labels.breed_known, self.trained_columns[labels.leaf], UNKNOWN_LEAF)
         return replace(labels, leaf=leaf, leaf_names=tuple(map(str, self.taxonomy.leaves)))
 
 
 def _known_as(breed: PretrainedBreed, trained: Taxonomy) -> Leaf:
-    """The trained leaf that has one of its names, else a leaf of its own name."""
+    """Return the trained leaf that has one of the breed's names, else a leaf named by its label."""
     names = {plain(name) for name in (breed.label, *breed.synonyms)}
     found = next((label for label in trained.tree.get(breed.species, ()) if plain(label) in names), breed.label)
     return Leaf(breed.species, found)

@@ -1,4 +1,4 @@
-"""What a backbone's pretrained head says, and which of its classes show which species."""
+"""Probabilities of a backbone's pretrained head, and which of its classes show which species."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ __all__ = [
 ]
 
 PRETRAINED_TEMPERATURE = 0.7
-"""The divisor of the pretrained head's log-probabilities: label smoothing left them too flat to name a breed, or to be
-summed by species. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it
-0.4% (docs/experiments.md)."""
+"""Temperature that sharpens the pretrained head's probabilities: label smoothing in its training left them too flat to
+name a breed, or to be summed by species. At the pet score threshold that rejects 1% of the photos of held-out breeds,
+4.2% of photos that show no pet pass without it, and 0.4% with it (docs/experiments.md)."""
 
 
 def pretrained_probabilities(head: nn.Linear, features: torch.Tensor) -> torch.Tensor:
-    """Probabilities [B, K] of a pretrained head's classes for features [B, D], of which it takes the first columns."""
+    """Return a pretrained head's probabilities [B, K] for features [B, D]; it reads their first columns."""
     logits: torch.Tensor = head(features[:, : head.in_features])
     return logits.softmax(dim=1)
 
 
 def sharpened(probabilities: torch.Tensor) -> torch.Tensor:
-    """Probabilities [B, K], each photo's less even: see :data:`PRETRAINED_TEMPERATURE`."""
+    """Return probabilities [B, K] sharpened by :data:`PRETRAINED_TEMPERATURE`."""
     sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
     return sharp / sharp.sum(dim=1, keepdim=True)
 
 
 def pretrained_profiles(head: nn.Linear | None, features: np.ndarray) -> np.ndarray:
-    """Those of features [N, D] as float32 [N, K]; K is 0 without a head."""
+    """Return a pretrained head's probabilities for features [N, D] as float32 [N, K]; K is 0 without a head."""
     if head is None:
         return np.zeros((len(features), 0), np.float32)
     with torch.inference_mode():
@@ -47,17 +47,20 @@ def pretrained_profiles(head: nn.Linear | None, features: np.ndarray) -> np.ndar
 
 
 def species_classes(head: PretrainedHead | None, species: Iterable[str]) -> list[int]:
-    """The pretrained classes of all species; none where one is missing, for its pets would score as no pets."""
+    """Return the pretrained classes that show any of the species; none if a species has no entry in the head.
+
+    Pets of a missing species would otherwise score as no pets.
+    """
     names, named = tuple(species), head.species_classes if head else {}
     return sorted({k for name in names for k in named[name]}) if all(name in named for name in names) else []
 
 
 def classes_by_species(shown: Mapping[str, Collection[int]], taxonomy: Taxonomy, classes: int) -> np.ndarray | None:
-    """bool [S, K]: which of so many ``classes`` of a pretrained head speak for each species: those whose numbers are
-    ``shown`` for it.
+    """Return a mask, bool [S, K], of the pretrained classes that are evidence for each species.
 
-    None where they have nothing to say: none shows a species, there is one alone, or nothing has breeds, so that
-    photos teach all kinds of a species.
+    ``shown`` lists the class indices by species, ``classes`` is K. None if the pretrained head cannot help to tell the
+    species: no class shows one, there is only one species, or no species has breeds, so that the training photos cover
+    all kinds of each.
     """
     each = np.zeros((len(taxonomy.species), classes), bool)
     for row, name in zip(each, taxonomy.species, strict=True):

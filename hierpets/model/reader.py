@@ -1,4 +1,4 @@
-"""The torch network of a bundle, rebuilt from its manifest and weights."""
+"""Rebuild the torch networks of a bundle from its manifest and weights."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ __all__ = ["empty_network", "guards_of", "read_networks"]
 
 
 def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple[HierarchicalNetwork, ...]:
-    """Rebuild every network of the bundle through its backbone plugin, in the order of ``manifest.networks``, the main
-    one last, and load their weights.
+    """Rebuild every network of a bundle with its backbone plugin and load its weights.
 
+    :returns: the networks in the order of ``manifest.networks``, the main one last.
     :raises BundleError: weights are missing, damaged, or do not fit the backbone, or its plugin computes other features
         than when the bundle was written.
-    :raises PluginError: the registry has no such backbone, or it fails.
+    :raises PluginError: the registry has no such backbone, or the plugin fails.
     """
     return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
 
 
 def guards_of(manifest: Manifest, registry: Registry) -> tuple[Guard, ...]:
-    """The guard of each network, in the same order: where the network fails as it runs, it says which plugin built it.
+    """Return the guard of each network, in the order of ``manifest.networks``.
+
+    A guard adds to an error of the running network which plugin built it.
 
     :raises PluginError: the registry lacks a backbone.
     """
@@ -76,7 +78,7 @@ def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> H
 
 
 def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifest) -> HierarchicalNetwork:
-    """The network of a bundle, its weights to be loaded."""
+    """Build the network that a manifest describes, before its weights are loaded."""
     tree, spec = manifest.taxonomy, manifest.ood
     network = HierarchicalNetwork(backbone, feature_dim, tree, int(manifest.learned.sum()))
     if spec is not None:

@@ -1,9 +1,9 @@
-"""Weights as a bundle stores them: eight bits and a scale for each output channel.
+"""Round weights to eight bits with one scale per output channel, as a bundle stores them.
 
-Matrices and filters are rounded when a network is built, before anything is fitted to it, so that what was fitted is
-what is served: by torch, which reads the rounded values, and by OpenVINO, whose graph holds the same integers. Folding
-BatchNorm into a filter scales a whole channel, which changes the scale and no integer. Only weights are rounded;
-activations stay in float32. (Per-channel symmetric: Krishnamoorthi, arXiv:1806.08342.)
+Matrices and filters are rounded when a network is built, before anything is fitted to it, so that heads are fitted to
+the very network that is served: torch reads the rounded values, and OpenVINO's graph holds the same integers. Folding
+BatchNorm into a filter scales whole channels, which changes their scales and no integer. Only weights are rounded;
+activations stay in float32. (Symmetric per-channel quantization: Krishnamoorthi, arXiv:1806.08342.)
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ __all__ = ["LEAST", "pack", "pack_tensor", "round_weights", "unpack"]
 
 STEPS = 127
 SCALE = ".scale"
-LEAST = 2048  # values, below which a tensor is not worth packing
+LEAST = 2048  # number of values below which a tensor is not worth packing
 
 
 def round_weights(module: torch.nn.Module) -> None:
-    """Round matrices and filters in place, those that a bundle keeps: not a table of indices, nor a buffer that is made
-    anew. Vectors (biases, BatchNorm) keep their precision.
+    """Round the matrices and filters in a module's ``state_dict()``, in place.
+
+    Integer tensors, vectors (biases, BatchNorm) and buffers that are not persistent stay unchanged.
     """
     with torch.no_grad():
         for tensor in module.state_dict().values():
@@ -31,12 +32,12 @@ def round_weights(module: torch.nn.Module) -> None:
 
 
 def pack(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Rounded tensors as int8 with a ``.scale`` beside each; tensors that are not rounded, such as heads, unchanged."""
+    """Store rounded tensors as int8 with a ``.scale`` beside each; copy others, such as heads, unchanged."""
     packed: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         quantized = pack_tensor(tensor)
         if quantized is None:
-            # A copy: two names of one tensor, as layers that share their weights have, cannot be written.
+            # A copy: safetensors cannot write one tensor under two names, which layers with shared weights have.
             packed[name] = tensor.contiguous().clone()
         else:
             packed[name], packed[name + SCALE] = quantized
@@ -54,7 +55,7 @@ def unpack(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def pack_tensor(tensor: torch.Tensor, *, least: int = LEAST) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Integers and scales of a tensor that is rounded and has ``least`` values, else None."""
+    """Return the integers and scales of a rounded tensor of at least ``least`` values, else None."""
     if tensor.ndim < 2 or tensor.numel() < least or not tensor.is_floating_point():
         return None
     integers, scale = _quantize(tensor)
@@ -63,7 +64,7 @@ def pack_tensor(tensor: torch.Tensor, *, least: int = LEAST) -> tuple[torch.Tens
 
 
 def _quantize(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """int8 of the tensor's shape, and float32 scales [K, 1, ...], one for each of its K first rows."""
+    """Return int8 integers of the tensor's shape, and float32 scales [K, 1, ...], one per index of its first axis."""
     tensor = tensor.detach().cpu().float()
     scale = (tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True) / STEPS).clamp(min=1e-30)
     return (tensor / scale).round().to(torch.int8).contiguous(), scale.contiguous()

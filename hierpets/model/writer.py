@@ -1,9 +1,9 @@
-"""A bundle: a self-contained folder that predicts. No pickle, no download.
+"""Write a bundle: a self-contained folder that needs no pickle and no download to predict.
 
-``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
-``statistics.safetensors`` where its heads can be fitted again, and ``seen.bin``: which photos it was fitted to.
-Networks that are asked before the main one have files of their own: ``early0.safetensors``, ``openvino/early0.xml``,
-``early0-statistics.safetensors``.
+It holds ``bundle.json`` (the manifest), ``weights.safetensors`` (for torch), ``openvino/model.xml`` and ``.bin`` (the
+same network), ``statistics.safetensors`` if its heads can be fitted again, and ``seen.bin``, which identifies the
+photos that it was fitted to. Early networks, which run before the main one, have files of their own:
+``early0.safetensors``, ``openvino/early0.xml``, ``early0-statistics.safetensors``.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ def write_bundle(
     *,
     early: Sequence[HierarchicalNetwork] = (),
 ) -> None:
-    """Write a bundle whole or not at all: it is made beside its place and moved there, also into that of another.
+    """Write a bundle completely or not at all: it is written beside ``folder``, which it then replaces.
 
-    The networks may be on any device, and stay there. ``early`` networks, and ``statistics`` of all, the main one last,
-    are those that the manifest names, ``seen`` the photos that it was fitted to. Features are sampled of each network.
+    The networks may be on any device, and stay there. ``early`` and ``statistics`` follow the order of
+    ``manifest.networks``, in which the main network is last. ``seen`` identifies the photos that the bundle was fitted
+    to. The manifest that is written also holds sample features of each network.
     """
     sampled = []
     with whole_folder(folder, overwrite=True) as made:
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
             packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
-            (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
+            (made / spec.weights).write_bytes(save(packed))  # save_file would write a file that only its owner can read
             write_graph(made / spec.graph, each, spec.preprocess)
             sampled.append(sample_features(each.backbone, spec.preprocess.size))
         for spec, content in zip(manifest.networks, statistics, strict=bool(statistics)):

@@ -1,1 +1,1 @@
-"""The OpenVINO graph of a network: converted, quantized, and changed for what is asked of it; engines compile it."""
+"""The OpenVINO graph of a network: conversion, quantization and other changes, before an engine compiles it."""

@@ -1,4 +1,4 @@
-"""The OpenVINO graph of a torch module: converted once, after which torch is not needed to run it."""
+"""Convert torch modules to OpenVINO graphs, which run without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "hierpets"
 
 
 class _InPairs(torch.nn.Module):
-    """A network as it is written."""
+    """A network whose heads are computed in pairs, as written to a bundle: see :mod:`hierpets.model.graph.pairs`."""
 
     def __init__(self, network: HierarchicalNetwork):
         super().__init__()
@@ -36,9 +36,9 @@ class _InPairs(torch.nn.Module):
 
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
-    """The graph of a module that takes float32 [B, 3, size, size]; the batch axis stays free.
+    """Convert a module that takes float32 [B, 3, size, size]; the batch size stays dynamic.
 
-    :raises PluginError: the module takes another path for other photos.
+    :raises PluginError: the module branches on the content of photos.
     """
     model = _convert(module, 3, size, size)
     model.inputs[0].get_tensor().set_names({"images"})
@@ -46,33 +46,35 @@ def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
 
 
 def convert_heads(network: HierarchicalNetwork) -> ov.Model:
-    """The graph of a network that has no backbone: it takes features float32 [B, D], and gives them as well."""
+    """Convert a network without a backbone: the graph takes features float32 [B, D], and outputs them as well."""
     return _convert(_InPairs(network), network.leaf_head.in_features)
 
 
 def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
-    """What a module does with float32 [1, *shape], in eval mode.
+    """Trace a module in eval mode on zeros, float32 [1, *shape].
 
     The module may be on any device, and stays there: a copy on the CPU is traced.
     """
     with warnings.catch_warnings():
-        # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
+        # torch deprecates torch.jit.trace, but OpenVINO still needs it; users can do nothing about that.
         warnings.simplefilter("ignore")
-        # The trace is not checked against itself, which would run the module four times on what it was traced with.
+        # torch's own check would run the module four times on the very input that it was traced with.
         return torch.jit.trace(on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
 
 
 @torch.no_grad()
 def _check_paths(module: torch.nn.Module, traced: torch.jit.ScriptModule, shape: tuple[int, ...]) -> None:
-    """Whether the trace has the features of a dark and of a bright photo. It cannot be converted after it has run.
+    """Check that a trace gives the module's features for a dark and for a bright photo.
 
-    :raises PluginError: the module takes another path for other photos, and a trace holds one of them.
+    Call this after converting the trace: once it has run, it cannot be converted.
+
+    :raises PluginError: the module branches on the content of photos, and the trace holds one branch alone.
     """
     noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
     for photo in (noise - 2, noise + 2):
-        with torch.jit.optimized_execution(False):  # which would take longer than it saves
-            expected, found = (_features(computed(photo)) for computed in (module, traced))
-        finite = bool(expected.isfinite().all())  # others are refused where features are computed
+        with torch.jit.optimized_execution(False):  # optimizing would take longer than it saves
+            expected, found = (_features(compute(photo)) for compute in (module, traced))
+        finite = bool(expected.isfinite().all())  # other features are refused where they are extracted
         if finite and not torch.allclose(found, expected, rtol=0, atol=1e-3 * float(expected.abs().max())):
             raise PluginError(
                 "expected a network that takes the same path for every photo, but a branch depends on how dark one is, "
@@ -92,15 +94,14 @@ def write_graph(
     calibration: Sequence[np.ndarray] = (),
     options: Mapping[str, str] | None = None,
 ) -> None:
-    """The network as OpenVINO IR for the pixels of one photo at a time: an xml file, and a bin file beside it. Its
-    folder is made.
+    """Write a network as OpenVINO IR that takes the pixels of one photo: an xml file, and a bin file beside it.
 
-    With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantized, and can be computed in int8.
-    The file brings ``options`` for whoever compiles it without them.
+    The folder of ``path`` is created. With ``calibration`` photos, each float32 [1, 3, size, size], the graph is
+    quantized and can be computed in int8. ``options`` are stored in the file as defaults for compiling it.
     """
     size = preprocess.size
     graph = convert_module(_InPairs(network), size)
-    # A fixed shape: the kernels for it are made while the graph is compiled, and kept with it, not at the first photo.
+    # With a fixed shape, kernels are made when the graph is compiled, and cached with it, not at the first photo.
     graph.reshape([1, 3, size, size])
     for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
         output.get_tensor().set_names({name})
@@ -117,13 +118,13 @@ def write_graph(
 
 
 def save_graph(graph: ov.Model, path: Path) -> None:
-    """Write a graph as it is: an xml file, and a bin file beside it.
+    """Write a graph unchanged: an xml file, and a bin file beside it.
 
     :raises OSError: a file cannot be written.
     """
     try:
         ov.save_model(graph, path, compress_to_fp16=False)
-    except RuntimeError as error:  # of a stream, which says no more than that it failed
+    except RuntimeError as error:  # a stream error, which does not say why it failed
         raise OSError(None, "cannot be written; is the disk full?", str(path)) from error
 
 
@@ -137,8 +138,9 @@ def _convert(module: torch.nn.Module, *shape: int) -> ov.Model:
 
 
 def _name(graph: ov.Model) -> None:
-    """Name the graph and its nodes by their order: OpenVINO's own names count what this process made before, and the
-    same network would not be the same bytes.
+    """Name the graph and its nodes by their order, so that the same network always gives the same bytes.
+
+    OpenVINO's own names contain a counter that runs on through the process.
     """
     graph.set_friendly_name(NAME)
     for number, node in enumerate(graph.get_ordered_ops()):
@@ -146,6 +148,6 @@ def _name(graph: ov.Model) -> None:
 
 
 def on_cpu(module: torch.nn.Module) -> torch.nn.Module:
-    """The module itself if it is there, else a copy."""
+    """Return the module if it is on the CPU, else a copy of it there."""
     tensors = (*module.parameters(), *module.buffers())
     return module if all(tensor.device.type == "cpu" for tensor in tensors) else deepcopy(module).cpu()

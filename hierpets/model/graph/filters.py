@@ -1,4 +1,4 @@
-"""Filters and matrices of a graph as integers times scales."""
+"""Filters and matrices of a graph, stored as integers times scales."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ __all__ = ["filters_of", "scaled"]
 
 
 def scaled(integers: np.ndarray, scale: np.ndarray) -> ov.Node:
-    """Integers int8 times their scales float32, as a graph multiplies them out."""
+    """Return the graph node that multiplies int8 ``integers`` by their float32 ``scale``."""
     ops = ov.opset13
     return ops.multiply(ops.convert(ops.constant(integers), "f32"), ops.constant(scale))
 
 
 def filters_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
-    """The integers int8 and scales float32 of a layer's filters; None where they have none, or lie otherwise."""
+    """Return the int8 integers and float32 scales of a layer's filters; None if they are not stored in that form.
+
+    None also for a matrix that is not transposed, whose channels lie along another axis.
+    """
     product = node.input_value(1).get_node()
     if product.get_type_name() != "Multiply" or node.get_attributes().get("transpose_b") is False:
         return None
@@ -27,7 +30,7 @@ def filters_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _constant(node: ov.Node) -> np.ndarray | None:
-    """The values of a constant, in the type that they are stored in."""
+    """The values of a constant in their stored type, before any conversion; None if the node is no constant."""
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
     return np.array(node.data) if node.get_type_name() == "Constant" else None

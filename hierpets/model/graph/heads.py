@@ -1,4 +1,4 @@
-"""New heads on the graph of an old network: its backbone stays as it was converted, and quantized."""
+"""Put new heads on a converted graph, whose backbone stays as it was converted and quantized."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["replace_heads"]
 
 
 def replace_heads(graph: ov.Model, network: HierarchicalNetwork) -> ov.Model:
-    """The graph up to its features, then the heads and OOD scorer of ``network``, which has no backbone of its own.
+    """Return ``graph`` up to its features, followed by the heads and OOD scorer of a ``network`` without a backbone.
 
     :raises BundleError: the graph does not have the outputs of a bundle.
     """
@@ -26,8 +26,8 @@ def replace_heads(graph: ov.Model, network: HierarchicalNetwork) -> ov.Model:
     for consumer in heads.inputs[0].get_target_inputs():
         consumer.replace_source_output(features)
     outputs = [output.get_node().input_value(0) for output in heads.outputs]
-    grown = ov.Model([ov.opset13.result(output) for output in outputs], graph.get_parameters())
-    for output, name in zip(grown.outputs, NetworkOutput._fields, strict=True):
+    replaced = ov.Model([ov.opset13.result(output) for output in outputs], graph.get_parameters())
+    for output, name in zip(replaced.outputs, NetworkOutput._fields, strict=True):
         output.get_tensor().set_names({name})
-    mark_paired(grown)
-    return grown
+    mark_paired(replaced)
+    return replaced

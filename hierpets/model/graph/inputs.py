@@ -1,4 +1,4 @@
-"""What a graph begins with."""
+"""Find the first layers of a graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROUNDING = "FakeQuantize"
 
 
 def first_convolutions(graph: ov.Model) -> list[ov.Node]:
-    """The convolutions with no other between them and the input of a graph."""
+    """Return the convolutions that read the input of a graph with no other convolution in between."""
     return [node for node in graph.get_ordered_ops() if node.get_type_name() == "Convolution" and _reads_input(node)]
 
 

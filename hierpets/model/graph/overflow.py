@@ -1,9 +1,8 @@
-"""Filters whose products overflow on no processor.
+"""Scale int8 filters so that their products cannot overflow on any processor.
 
-Where a processor has no VNNI, OpenVINO multiplies bytes by the integers of filters, and adds the products of every two
-neighboring channels in sixteen bits: what is more than they hold is cut off. A filter that this could happen to is
-divided, and its scale multiplied, by just as much as keeps it from that. (Filters of seven bits, the usual way, divide
-all by two.)
+Without VNNI, OpenVINO multiplies bytes by the integers of a filter and adds the products of each two neighboring
+channels in 16 bits, where larger sums saturate. A filter that could reach that is divided, and its scale multiplied, by
+the smallest sufficient factor. (The usual remedy, filters of seven bits, divides all of them by two.)
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from hierpets.model.graph.runtime import openvino as ov
 __all__ = ["avoid_overflow", "divided"]
 
 MOST = (2**15 - 1) // 255
-"""The largest sum of two neighbors in a filter that cannot overflow, whatever bytes it is multiplied by."""
+"""Largest sum of two neighbors in a filter that cannot overflow, whatever bytes they are multiplied by."""
 
 CHANNELS = {"Convolution": 1, "GroupConvolution": 2, "MatMul": 1}
-"""The axis of filters along which channels are neighbors."""
+"""Axis of the input channels of a layer's filters."""
 
-MOVES = ("Transpose", "Reshape", "Pad", "MaxPool")  # of rounded numbers: what they give is rounded, too
+MOVES = ("Transpose", "Reshape", "Pad", "MaxPool")  # operations that keep rounded values rounded
 
 
 def avoid_overflow(graph: ov.Model) -> ov.Model:
-    """Divide the filters of a quantized graph that may overflow, in place."""
+    """Divide the filters of a quantized graph that may overflow, in place, and return the graph."""
     for node in graph.get_ordered_ops():
         axis = CHANNELS.get(node.get_type_name())
         if axis is None or not _takes_bytes(node) or (filters := filters_of(node)) is None:
@@ -39,8 +38,9 @@ def avoid_overflow(graph: ov.Model) -> ov.Model:
 
 
 def divided(filters: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Filters int8 whose neighbors along ``axis`` add up to no more than :data:`MOST`, and by what each was divided,
-    float32 with ones in the place of ``axis`` and of all axes after it.
+    """Divide int8 filters so that no two neighbors along ``axis`` add up to more than :data:`MOST`.
+
+    :returns: the divided filters int8, and the divisor of each filter, float32, of length one from ``axis`` on.
     """
     channels = np.moveaxis(filters, axis, -1)
     if channels.shape[-1] % 2:
@@ -50,7 +50,7 @@ def divided(filters: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
         for own in (np.maximum(channels, 0), np.minimum(channels, 0))
     ]
     largest = np.maximum(*sums).max(axis=tuple(range(axis, filters.ndim)), keepdims=True)
-    factor = np.where(largest > MOST, largest / (MOST - 1), 1).astype(np.float32)  # rounding may add one
+    factor = np.where(largest > MOST, largest / (MOST - 1), 1).astype(np.float32)  # rounding may add one to the sum
     return np.rint(filters / factor).astype(np.int8), factor
 
 

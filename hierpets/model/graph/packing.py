@@ -1,4 +1,4 @@
-"""Rounded weights in a graph, kept as the integers and scales that a bundle stores."""
+"""Store the rounded weights of a graph as integers and scales, as a bundle does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["integers_of", "pack_graph"]
 
 
 def integers_of(node: ov.Node, *, least: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
-    """The integers int8 and scales float32 of a constant that is rounded and has ``least`` values, else None."""
+    """Return the int8 integers and float32 scales of a rounded constant of at least ``least`` values, else None."""
     if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
         return None
     packed = pack_tensor(torch.from_numpy(np.array(node.data)), least=least)
@@ -21,7 +21,7 @@ def integers_of(node: ov.Node, *, least: int = 1) -> tuple[np.ndarray, np.ndarra
 
 
 def pack_graph(model: ov.Model) -> None:
-    """Replace the rounded filters and matrices of a graph, in place, by their integers and scales."""
+    """Replace the rounded filters and matrices of a graph by their integers and scales, in place."""
     for node in model.get_ordered_ops():
         packed = integers_of(node, least=LEAST)
         if packed is None:

@@ -1,7 +1,7 @@
-"""Heads that round a photo's answer alike, whether it comes alone or with others.
+"""Make the output for a photo independent of its batch size, to the last bit.
 
-A matrix times a single row is computed by another kernel than a matrix times several, in another order. Convolutions
-are not: so a photo alone is made two rows where the heads begin, and a graph may compute as many photos as it likes.
+A matrix is multiplied with a single row by another kernel, and in another order, than with several rows. Convolutions
+have no such difference. So the heads compute each row twice, and never see a single row.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ MARK = ["hierpets", "paired"]
 
 
 def forward_in_pairs(network: HierarchicalNetwork, features: torch.Tensor) -> NetworkOutput:
-    """What the heads of a network make of features [B, D], computed for every row twice and given once."""
+    """Run a network's heads on features [B, D], with each row computed twice and returned once."""
     output = network.forward_head(features.repeat(2, 1))
     first = {name: rows.unflatten(0, (2, -1))[0] for name, rows in output._asdict().items()}
     return output._replace(**first | {"features": features})
 
 
 def mark_paired(graph: ov.Model) -> None:
-    """Note in a graph that its heads are computed so."""
+    """Mark a graph as one whose heads are computed in pairs."""
     graph.set_rt_info("yes", MARK)
 
 
 def are_paired(graph: ov.Model) -> bool:
-    """Whether the heads of a graph are: not if an earlier hierpets wrote it."""
+    """Whether the heads of a graph are computed in pairs; those written by early versions of hierpets are not."""
     return bool(graph.has_rt_info(MARK))

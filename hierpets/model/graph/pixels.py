@@ -1,7 +1,7 @@
-"""A graph that takes photos as they are, in bytes, and brings their colors to the scale of its network itself.
+"""Let a graph take pixels as bytes, and normalize their colors itself.
 
-A quarter as much is handed over, and a graph whose activations are rounded begins in integers: pixels are integers
-already, so that its first convolution loses nothing by it.
+The input is a quarter of the size of float32, and a quantized graph computes its first convolution in integers without
+any loss, because pixels are integers already.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TO_PLANES, TO_PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)  # the axes of [B, 3, H, W] in
 
 
 def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
-    """Let a graph take uint8 [B, H, W, 3] in RGB, in place of the float32 [B, 3, H, W] that is made of them."""
+    """Change a graph, in place, to take RGB pixels uint8 [B, H, W, 3] instead of normalized float32 [B, 3, H, W]."""
     ops = ov.opset13
     (planes,) = graph.get_parameters()
     batch, _, height, width = planes.get_partial_shape()
@@ -31,8 +31,8 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
     if any(node.get_type_name() == ROUNDING for node in graph.get_ordered_ops()):
         _begin_in_integers(graph, pixels, preprocess)
     scale, offset = (ops.constant(values.reshape(1, 3, 1, 1)) for values in color_scale(preprocess))
-    turned = ops.transpose(pixels, ops.constant(np.array(TO_PLANES)))
-    normalized = ops.subtract(ops.multiply(ops.convert(turned, "f32"), scale), offset)
+    transposed = ops.transpose(pixels, ops.constant(np.array(TO_PLANES)))
+    normalized = ops.subtract(ops.multiply(ops.convert(transposed, "f32"), scale), offset)
     planes.output(0).replace(normalized.output(0))
     graph.add_parameters([pixels])
     graph.remove_parameter(planes)
@@ -40,10 +40,11 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
 
 
 def _begin_in_integers(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess) -> None:
-    """Let the first convolutions that can be computed in integers take ``pixels``, and their filters the scale.
+    """Let the first convolutions read ``pixels`` directly, with the color scale moved into their filters.
 
-    None can where each color has a scale of its own, for a convolution in integers has one for all that it reads. What
-    is padded is a pixel too: that below the mean color, which must be one, less than a step off along the edge.
+    An integer convolution has a single input scale, so nothing changes if mean or standard deviation differ by color,
+    or if the mean is no possible pixel. Padding, zero after normalization, becomes the mean color rounded down: an
+    error of less than one step along the edge.
     """
     mean, *others = {*preprocess.mean}
     if others or len({*preprocess.std}) > 1 or not 0 <= mean <= 1:
@@ -59,30 +60,34 @@ def _in_integers(
     convolution: ov.Node,
     pixels: ov.Node,
     integers: np.ndarray,
-    own: np.ndarray,
+    filter_scale: np.ndarray,
     pads: tuple[ov.Output, ov.Output],
     *,
     scale: float,
     offset: float,
     blank: float,
 ) -> None:
-    """Replace a convolution of ``pixels * scale - offset`` by one of pixels; its filters are ``integers * own``, and
-    where it pads zeros, this one pads ``blank`` pixels.
+    """Replace a convolution of ``pixels * scale - offset`` by one of ``pixels``.
+
+    The filters are ``integers * filter_scale``. Where the old convolution pads zeros, the new one pads ``blank``.
     """
     ops = ov.opset13
-    around = ops.convert(ops.constant(np.float32(blank)), "u8")
-    planes = ops.transpose(ops.pad(pixels, *pads, "constant", around), ops.constant(np.array(TO_PLANES)))
+    padding = ops.convert(ops.constant(np.float32(blank)), "u8")
+    planes = ops.transpose(ops.pad(pixels, *pads, "constant", padding), ops.constant(np.array(TO_PLANES)))
     ends = [ops.constant(np.float32(value)) for value in (0, LARGEST)]
     rounded = ops.fake_quantize(ops.convert(planes, "f32"), *ends, *ends, LARGEST + 1)
-    filters, attributes = scaled(integers, own * np.float32(scale)), convolution.get_attributes()
+    filters, attributes = scaled(integers, filter_scale * np.float32(scale)), convolution.get_attributes()
     product = ops.convolution(rounded, filters, attributes["strides"], [0, 0], [0, 0], attributes["dilations"])
-    sums = (integers * own).sum(axis=(1, 2, 3), dtype=np.float64).reshape(1, -1, 1, 1)
+    sums = (integers * filter_scale).sum(axis=(1, 2, 3), dtype=np.float64).reshape(1, -1, 1, 1)
     shifted = ops.subtract(product, ops.constant((sums * offset).astype(np.float32)))
     convolution.output(0).replace(shifted.output(0))
 
 
 def _pads(convolution: ov.Node) -> tuple[ov.Output, ov.Output] | None:
-    """Pixels before and after each axis of the input that a convolution of it sees; None where it sees other things."""
+    """Return the padding before and after each axis of the pixels [B, H, W, 3] that a convolution of the input sees.
+
+    None where it reads anything but the input, padded with zeros or not at all.
+    """
     ops = ov.opset13
     attributes, before = convolution.get_attributes(), convolution.input_value(0).get_node()
     begin, end = ([0, *attributes[f"pads_{edge}"], 0] for edge in ("begin", "end"))
@@ -96,7 +101,7 @@ def _pads(convolution: ov.Node) -> tuple[ov.Output, ov.Output] | None:
 
 
 def _pads_zeros(pad: ov.Node) -> bool:
-    """Whether the input of the graph is padded, and with zeros."""
+    """Whether a Pad node pads the input of the graph with zeros."""
     value = pad.input_value(3).get_node()
     return bool(
         pad.input_value(0).get_node().get_type_name() == "Parameter"

@@ -1,7 +1,7 @@
-"""A graph that answers each place of its last feature map, where it answered the photo as a whole.
+"""Let a graph answer for each place of its last feature map instead of for the whole photo.
 
-Heads are linear on features that are the mean over all places, so the logits of a photo are the means of those of its
-places: what stands where is known without another network.
+The features are the mean over all places and the heads are linear, so the logits of a photo are the mean of those of
+its places. This locates animals without another network.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ NO_MAP = (
 
 
 def answer_places(graph: ov.Model, size: int) -> int:
-    """Let a graph take photos of ``size`` pixels and give a row for each place, in place: row by row of its last map.
+    """Change a graph, in place, to take a photo of ``size`` pixels and return one output row per place of its last map.
 
-    :returns: places on a side of the map.
+    The places are in row-major order.
+
+    :returns: number of places on a side of the map.
     :raises ConfigError: the features are not the mean over the places of one map, or of several maps of one size.
     """
     try:
         graph.reshape([1, size, size, 3])
-    except RuntimeError as error:  # made for one size, as transformers are
+    except RuntimeError as error:  # a network for one input size alone, such as a transformer
         raise ConfigError(NO_MAP) from error
     pools = list(_pools(graph.output("features").get_node()))
     shapes = {tuple(pool.input_value(0).get_shape())[2:] for pool in pools}
@@ -48,7 +50,7 @@ def answer_places(graph: ov.Model, size: int) -> int:
 
 
 def _pools(node: ov.Node) -> Iterator[ov.Node]:
-    """What takes the mean over all places, of all that lies between the features and a convolution."""
+    """Yield the nodes that average over all places, between ``node`` and the convolutions before it."""
     for source in node.input_values():
         above = source.get_node()
         if above.get_type_name() in POOLING and _is_over_places(above):

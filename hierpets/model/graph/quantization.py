@@ -1,9 +1,9 @@
-"""Eight-bit activations: where a graph rounds them, found by NNCF from calibration photos, and the way back.
+"""Quantize activations to eight bits with NNCF and calibration photos, and undo it.
 
 The weights of a bundle have eight bits already (:mod:`hierpets.model.rounding`). NNCF adds a FakeQuantize operation
-where activations are rounded too, and a CPU then computes convolutions in integers. Weights and biases are left as they
-are, so that taking those operations out gives the graph in float32 again: one file serves both. What a graph begins
-with is rounded where it takes pixels (:mod:`hierpets.model.graph.pixels`).
+wherever activations are to be rounded, and a CPU then computes convolutions in integers. Weights and biases stay
+unchanged, so that removing those operations restores the float32 graph: one file serves both precisions. The first
+convolutions are quantized in :mod:`hierpets.model.graph.pixels`.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ __all__ = ["POOLING", "quantize", "unquantize"]
 POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
 
 UNBOUNDED = frozenset({"Relu", "PRelu", "Elu", "Selu", "Gelu", "Swish", "HSwish", "Mish", "SoftPlus"})
-"""Activations that a large input makes large."""
+"""Activation functions without an upper bound."""
 
 
 def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
-    """Round the activations of a float32 graph, by the ranges that ``images`` (each float32 [1, 3, size, size]) show.
+    """Quantize the activations of a float32 graph, with ranges from ``images``, each float32 [1, 3, size, size].
 
-    What follows the pooling (heads and scores) stays in float32: it costs nothing, and LDA is a matter of small
-    differences. So does the first convolution, whose input is exact in eight bits as it is.
+    Everything after the pooling (heads and scores) stays in float32: that costs nothing, and LDA depends on small
+    differences. So do the first convolutions, whose input, pixels, is exact in eight bits anyway.
 
     :raises ConfigError: NNCF is not installed.
     """
     with needed_for("--precision int8"):
         import nncf
         from nncf.quantization.advanced_parameters import QuantizationParameters
-    # Else it logs each operation that it leaves alone. Its own set_log_level changes the handlers of the whole process.
+    # Otherwise NNCF logs every ignored operation. Its own set_log_level changes the handlers of the whole process.
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    # What it imports warns of an nvcc without a GPU, though nothing is compiled.
+    # One of its imports warns about nvcc without a GPU, though nothing is compiled.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     bounded = _is_bounded(graph)
-    with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
+    with redirect_stdout(io.StringIO()):  # it draws a progress bar of its own
         return nncf.quantize(
             graph,
             nncf.Dataset(images),
@@ -59,7 +59,7 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
 
 def unquantize(graph: ov.Model) -> ov.Model:
-    """Take the rounding of activations out, in place."""
+    """Remove the rounding of activations, in place, and return the graph."""
     _begin_in_float(graph)
     for node in graph.get_ordered_ops():
         if node.get_type_name() == ROUNDING:
@@ -69,7 +69,7 @@ def unquantize(graph: ov.Model) -> ov.Model:
 
 
 def _begin_in_float(graph: ov.Model) -> None:
-    """Compute what reads pixels in floating point, in place, where it is computed in integers."""
+    """Let first convolutions that are computed in integers compute in floating point, in place."""
     ops = ov.opset13
     for convolution in first_convolutions(graph):
         rounding = convolution.input_value(0).get_node()
@@ -78,29 +78,31 @@ def _begin_in_float(graph: ov.Model) -> None:
         planes = rounding.input_value(0).get_node().input_value(0).get_node()
         pixels, begin, end, blank = planes.input_value(0).get_node().input_values()
         exact = ops.pad(ops.convert(pixels, "f32"), begin, end, "constant", blank.get_node().input_value(0))
-        turned = ops.transpose(exact, planes.input_value(1))
-        convolution.input(0).replace_source_output(turned.output(0))
+        transposed = ops.transpose(exact, planes.input_value(1))
+        convolution.input(0).replace_source_output(transposed.output(0))
 
 
 def _is_bounded(graph: ov.Model) -> bool:
-    """Whether all activations end at a fixed bound, as ReLU6 does.
+    """Whether all activation functions have a fixed upper bound, as ReLU6 has.
 
-    One range, from zero to the bound, then serves all channels. NNCF would give each channel ahead of a depthwise
-    convolution a range of its own, as far as the calibration photos go: what other animals alone excite is cut off, and
-    requantizing by channel is slow where a processor has AMX. Unbounded activations need it: their channels differ
-    much.
+    If so, one range from zero to the bound serves all channels. NNCF would give each channel before a depthwise
+    convolution its own range, taken from the calibration photos: this clips what only other animals activate, and
+    requantizing per channel is slow on processors with AMX. Unbounded activations need ranges per channel, because
+    their channels differ a lot.
     """
     kinds = {node.get_type_name() for node in graph.get_ordered_ops()}
     return "Clamp" in kinds and not kinds & UNBOUNDED
 
 
 def _kept_in_float(graph: ov.Model) -> set[str]:
+    """Names of the nodes that :func:`quantize` leaves in float32."""
     after = [node for node in graph.get_ordered_ops() if node.get_type_name() in POOLING]
     kept = (*first_convolutions(graph), *_downstream(after))
     return {node.get_friendly_name() for node in kept if node.get_type_name() != "Constant"}
 
 
 def _downstream(nodes: Sequence[ov.Node]) -> Iterator[ov.Node]:
+    """Yield ``nodes`` and every node that depends on them, results excepted."""
     waiting, seen = list(nodes), set()
     while waiting:
         node = waiting.pop()

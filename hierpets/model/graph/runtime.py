@@ -1,6 +1,7 @@
-"""OpenVINO without its model converter, which no prediction needs and which is imported when first called.
+"""OpenVINO, imported without its model converter, which prediction does not need.
 
-``import openvino`` brings the converter and its telemetry along, which take as long as all the rest.
+``import openvino`` also imports the converter and its telemetry, which take as long as all the rest. Here they are
+imported when the converter is first called.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ CONVERTER, TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
 
 @contextmanager
 def _hidden(module: str) -> Iterator[None]:
-    """Let Python find no such module, unless it is there already."""
+    """Make imports of a module fail inside the context, unless it has been imported already."""
     if module in sys.modules:
         yield
         return
-    sys.modules[module] = None  # type: ignore[assignment]  # so Python notes that a module is not to be found
+    sys.modules[module] = None  # type: ignore[assignment]  # Python's own mark of a module that cannot be imported
     try:
         yield
     finally:
@@ -31,7 +32,7 @@ def _hidden(module: str) -> Iterator[None]:
 
 
 def _convert_model(*args: Any, **options: Any) -> Any:
-    # Without its telemetry the converter takes a stub: nothing is sent, and no process is forked that holds our locks.
+    # Without its telemetry the converter uses a stub: nothing is sent, and no forked process holds our locks.
     with _hidden(TELEMETRY):
         converter = importlib.import_module(CONVERTER)
     with _same_logging():
@@ -40,7 +41,7 @@ def _convert_model(*args: Any, **options: Any) -> Any:
 
 @contextmanager
 def _same_logging() -> Iterator[None]:
-    """The converter lets every handler of the process hear errors alone, and leaves it so."""
+    """Restore the root logger on exit: the converter sets every handler of the process to errors only."""
     root = logging.getLogger()
     level, filters, handlers = root.level, root.filters[:], {handler: handler.level for handler in root.handlers}
     try:

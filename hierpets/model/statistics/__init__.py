@@ -1,1 +1,1 @@
-"""Sufficient statistics of classes: what linear discriminants are fitted from, without the photos."""
+"""Sufficient statistics of classes, from which linear discriminants are fitted without the photos."""

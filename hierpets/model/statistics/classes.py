@@ -1,4 +1,4 @@
-"""Counts, sums and one pooled scatter of labeled features, which add up in any order."""
+"""Additive statistics of labeled features: counts, sums, and one pooled scatter matrix."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from hierpets.taxonomy import Leaf, Taxonomy, class_order
 __all__ = ["ClassStatistics"]
 
 ROUNDED = 0.02
-"""The least shrinkage of a scatter that has no inverse since a bundle kept it in half precision: that of few photos."""
+"""Shrinkage for a scatter matrix that is not positive definite after a bundle stored it in half precision, as happens
+with few photos."""
 
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """What linear discriminants need to know of photos, whatever their number.
+    """Sufficient statistics of labeled photos for linear discriminants, of a size that does not depend on their number.
 
     ``labels``: K distinct labels, sorted. ``counts`` int64 [K]: photos. ``weights`` float64 [K]: their summed weights.
     ``sums`` float64 [K, D] and ``profiles`` float64 [K, P]: weighted sums of their features, and of the probabilities
-    that the backbone's pretrained head gives them (P is 0 without one). ``scatter`` float64 [D, D]: weighted products
-    of the features' deviations from their class mean, pooled over the leaves.
+    that the backbone's pretrained head gives them (P is 0 without one). ``scatter`` float64 [D, D]: weighted sum of the
+    outer products of the features' deviations from their class mean, over all leaves.
 
-    A label of a species alone is a leaf where no label names a breed of that species. Else its photos are of no stated
-    breed: they count for the species, and are no part of the scatter.
+    A label without a breed is a leaf if no label names a breed of its species. Otherwise its photos are of unknown
+    breed: they count for the species, but not in the scatter.
 
-    Statistics of disjoint sets of photos add up to those of all of them (Chan, Golub and LeVeque, "Updating Formulae",
-    1979), and a part can be subtracted again: the result does not depend on an order but for rounding.
+    Statistics of disjoint sets of photos can be added (Chan, Golub and LeVeque, "Updating Formulae", 1979) and
+    subtracted again, in any order: the result differs by rounding alone.
     """
 
     labels: tuple[Leaf, ...]
@@ -52,8 +53,9 @@ class ClassStatistics:
         labels: Sequence[Leaf],
         profiles: np.ndarray | None = None,
     ) -> ClassStatistics:
-        """The statistics of N photos: ``features`` [N, D], ``classes`` int [N] in ``labels``, positive ``weights`` [N],
-        ``profiles`` [N, P].
+        """Compute the statistics of N photos.
+
+        ``features`` [N, D], ``classes`` int [N] indices in ``labels``, positive ``weights`` [N], ``profiles`` [N, P].
         """
         x = features.astype(np.float64)
         extra = np.zeros((len(x), 0)) if profiles is None else profiles
@@ -75,7 +77,7 @@ class ClassStatistics:
 
     @classmethod
     def total(cls, parts: Iterable[ClassStatistics]) -> ClassStatistics:
-        """The sum of at least one part."""
+        """Add up at least one part."""
         return reduce(add, parts)
 
     def __add__(self, other: ClassStatistics) -> ClassStatistics:
@@ -85,27 +87,26 @@ class ClassStatistics:
         return _joined(labels, rows, self.scatter + other.scatter + _between(a, b, _is_leaf(labels, labels)))
 
     def __sub__(self, part: ClassStatistics) -> ClassStatistics:
-        """The statistics of the other photos, where ``part`` holds some of these."""
+        """Remove the photos of ``part``, which must be among these."""
         whole, b = self._rows(self.labels), part._rows(self.labels)
         rest = _Rows(*(x - y for x, y in zip(whole, b, strict=True)))
         scatter = self.scatter - part.scatter - _between(rest, b, _is_leaf(self.labels, self.labels))
         return _joined(self.labels, rest, scatter)
 
     def without(self, label: Leaf) -> ClassStatistics:
-        """The same without a class. How its photos scatter stays in the mean scatter of a photo, the covariance, which
-        is known as one sum alone.
-        """
+        """Remove a class, but keep the covariance: the scatter of a single class cannot be told from the pooled one."""
         kept = np.array([known != label for known in self.labels])
         rows = self._rows(self.labels)
         rest = _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
         return replace(rest, scatter=self.covariance * rest.covariance_weight)
 
     def reweighted(self, weights: np.ndarray) -> ClassStatistics:
-        """The same where each class has other ``weights`` [K], whatever photos it has. How the photos of one class
-        scatter is not known by itself: they are taken to scatter as those of the others do.
+        """Give the classes other total ``weights`` [K].
+
+        Only the pooled scatter is known, so the photos of each class are assumed to scatter like those of the others.
         """
         factors = weights / self.weights
-        # The mean that deviations are from is that of the photos themselves: a single one has none.
+        # A single photo equals its class mean, and so adds nothing to the scatter.
         free = self.weights * (1 - 1 / self.counts) * _is_leaf(self.labels, self.labels)
         share = (factors @ free) / free.sum() if free.any() else 1.0
         return replace(
@@ -118,9 +119,9 @@ class ClassStatistics:
 
     @cached_property
     def by_species(self) -> ClassStatistics:
-        """The same photos labeled by their species alone.
+        """The statistics of the same photos, labeled with their species alone.
 
-        Photos of no stated breed are taken to scatter within their breeds as the others do.
+        Photos of unknown breed are assumed to scatter within their breeds like the others.
         """
         tree = self.taxonomy
         membership = np.array([[label.species == name for label in self.labels] for name in tree.species], float)
@@ -142,20 +143,21 @@ class ClassStatistics:
 
     @property
     def covariance(self) -> np.ndarray:
-        """float64 [D, D]: the mean scatter of a photo about the mean of its leaf."""
+        """float64 [D, D]: the mean covariance of features within a leaf."""
         return self.scatter / self.covariance_weight
 
     @property
     def covariance_weight(self) -> float:
-        """The weights of the photos of leaves."""
+        """The total weight of the photos of leaves."""
         return float(self.weights[_is_leaf(self.labels, self.labels)].sum())
 
     def factor(self, shrinkage: float) -> np.ndarray:
-        """float64 [D, D]: the lower Cholesky factor of the covariance, shrunk towards a multiple of the identity,
-        (1 - shrinkage) S + shrinkage tr(S)/D I; it takes the longest of all, and is kept.
+        """Return the lower Cholesky factor, float64 [D, D], of (1 - shrinkage) S + shrinkage tr(S)/D I.
+
+        S is the covariance. The factor is cached, because computing it takes most of the time of a fit.
         """
         if shrinkage not in self._factors:
-            # With no shrinkage at all, fewer photos than features leave S without an inverse.
+            # Without any shrinkage, S is singular if there are fewer photos than features.
             try:
                 self._factors[shrinkage] = self._factor(max(shrinkage, 1e-6))
             except LinAlgError:
@@ -167,7 +169,7 @@ class ClassStatistics:
         mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
         shrunk.flat[:: len(shrunk) + 1] += shrinkage * mean_variance
         # OpenBLAS's threads wait for each other at every block: two on idle cores took twice as long as one, and twenty
-        # times as long where other processes ran. One thread gives the same bits on any machine, too.
+        # times as long when other processes were running. One thread also gives the same bits on any machine.
         with _libraries().limit(limits=1, user_api="blas"):
             return cholesky(shrunk, lower=True, overwrite_a=True)
 
@@ -178,28 +180,28 @@ class ClassStatistics:
     @property
     def leaves(self) -> tuple[Leaf, ...]:
         """The labels that are leaves."""
-        leaf = _is_leaf(self.labels, self.labels)
-        return tuple(label for label, finest in zip(self.labels, leaf, strict=True) if finest)
+        is_leaf = _is_leaf(self.labels, self.labels)
+        return tuple(label for label, chosen in zip(self.labels, is_leaf, strict=True) if chosen)
 
     def means_of(self, labels: Sequence[Leaf]) -> np.ndarray:
-        """float64 [len(labels), D]: the mean features of classes, each of which must have a photo."""
+        """Return the mean features, float64 [len(labels), D], of classes that each have a photo."""
         return self.means[[self.labels.index(label) for label in labels]]
 
     def profiles_of(self, labels: Sequence[Leaf]) -> np.ndarray:
-        """float64 [len(labels), P]: the mean probabilities of the pretrained head's classes."""
+        """Return the mean pretrained probabilities, float64 [len(labels), P], of classes that each have a photo."""
         return (self.profiles / self.weights[:, None])[[self.labels.index(label) for label in labels]]
 
     def counts_of(self, labels: Sequence[Leaf]) -> np.ndarray:
-        """int64 [len(labels)]: the photos of classes."""
+        """Return the number of photos of each class, int64 [len(labels)]; 0 for one that has none."""
         count = dict(zip(self.labels, self.counts.tolist(), strict=True))
         return np.array([count.get(label, 0) for label in labels], np.int64)
 
     def holds_every_class(self, taxonomy: Taxonomy) -> bool:
-        """Whether every leaf of a taxonomy has a photo, without which no head can be fitted."""
+        """Whether every leaf of a taxonomy has a photo, as fitting heads requires."""
         return {*taxonomy.leaves} <= {*self.labels}
 
     def _rows(self, labels: Sequence[Leaf]) -> _Rows:
-        """The columns, with zeros for a label that has no photo."""
+        """Return one row per label, with zeros for a label that has no photo."""
         at = [labels.index(label) for label in self.labels]
         columns = self.counts, self.weights, self.sums, self.profiles
         spread = [np.zeros((len(labels), *column.shape[1:]), column.dtype) for column in columns]
@@ -209,7 +211,7 @@ class ClassStatistics:
 
 
 class _Rows(NamedTuple):
-    """The columns of statistics, one row a label."""
+    """The arrays of :class:`ClassStatistics` that have one row per label."""
 
     counts: np.ndarray
     weights: np.ndarray
@@ -219,12 +221,12 @@ class _Rows(NamedTuple):
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Those that compute: it takes milliseconds to find them among all that are loaded."""
+    """Return the controller of the loaded BLAS libraries, cached because finding them takes milliseconds."""
     return ThreadpoolController()
 
 
 def _joined(labels: Sequence[Leaf], rows: _Rows, scatter: np.ndarray) -> ClassStatistics:
-    """Statistics of the labels that have a photo."""
+    """Build statistics from rows, without the labels that have no photo."""
     kept = rows.counts > 0
     counts, weights, sums, profiles = (column[kept] for column in rows)
     chosen = tuple(label for label, keep in zip(labels, kept, strict=True) if keep)
@@ -232,13 +234,13 @@ def _joined(labels: Sequence[Leaf], rows: _Rows, scatter: np.ndarray) -> ClassSt
 
 
 def _is_leaf(labels: Sequence[Leaf], known: Iterable[Leaf]) -> np.ndarray:
-    """bool [K]: whether a label is the finest that is ``known`` of its species."""
+    """Return bool [K]: whether each label names a breed, or its species has none among the ``known`` labels."""
     with_breeds = {label.species for label in known if label.breed is not None}
     return np.array([label.breed is not None or label.species not in with_breeds for label in labels], bool)
 
 
 def _between(a: _Rows, b: _Rows, leaf: np.ndarray) -> np.ndarray:
-    """float64 [D, D]: what the scatter of two sets holds beside that of each, for their class means differ."""
+    """Return the scatter, float64 [D, D], that two sets have between them because their class means differ."""
     both = leaf & (a.counts > 0) & (b.counts > 0)
     a, b = (_Rows(*(column[both] for column in rows)) for rows in (a, b))
     offsets = a.sums / a.weights[:, None] - b.sums / b.weights[:, None]

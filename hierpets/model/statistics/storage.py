@@ -1,7 +1,7 @@
-"""Statistics in a bundle: a file for each network, whose digest and classes the manifest holds.
+"""Store class statistics in a bundle: one file per network, whose digest and classes are in the manifest.
 
-The pooled scatter is the large part. It is kept as correlations in half precision, the upper triangle alone, beside the
-variances: docs/growing.md says how many answers that changes.
+The pooled scatter is by far the largest part. It is stored as its variances, and as the upper triangle of the
+correlations in half precision: docs/growing.md says how many answers that changes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST = 1e-30  # variance of a feature that never varies
 
 
 def pack_statistics(statistics: ClassStatistics, *, shrinkage: float, prior: Prior) -> tuple[bytes, StatisticsSpec]:
-    """The content of the file, and what the manifest says of it."""
+    """Return the content of the file, and its entry in the manifest."""
     variances = statistics.scatter.diagonal().clip(min=LEAST)
     scale = np.sqrt(variances)
     upper = (statistics.scatter / scale[:, None] / scale)[np.triu_indices(len(scale), 1)]
@@ -45,9 +45,9 @@ def pack_statistics(statistics: ClassStatistics, *, shrinkage: float, prior: Pri
 
 
 def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
-    """The statistics of one network of a bundle.
+    """Read the statistics of one network of a bundle.
 
-    :raises BundleError: it has none, or the file is missing or damaged.
+    :raises BundleError: the network has none, or the file is missing or damaged.
     """
     spec, path = network.statistics, folder / network.statistics_file
     if spec is None:
@@ -70,7 +70,7 @@ def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
 
 
 def unpack_statistics(content: bytes, spec: StatisticsSpec) -> ClassStatistics:
-    """The inverse of :func:`pack_statistics`, but for rounding."""
+    """Invert :func:`pack_statistics`, up to rounding."""
     arrays = load(content)
     weights, means = arrays["weights"], arrays["means"].astype(np.float64)
     scale = np.sqrt(arrays["variances"])

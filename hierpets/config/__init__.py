@@ -1,4 +1,4 @@
-"""The settings of training: what there is to set, and how it is read."""
+"""The settings of training, and how they are read."""
 
 from hierpets.config.reading import change_config, read_config
 from hierpets.config.settings import (

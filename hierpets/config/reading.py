@@ -1,4 +1,4 @@
-"""Settings from a file, options and assignments, with all that is wrong with them in one message."""
+"""Read settings from a file, options and assignments, and report everything wrong with them in one message."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ __all__ = ["change_config", "read_config"]
 
 
 class _Layer(NamedTuple):
-    """Settings from one source, and how a message names one of them there."""
+    """Settings from one source, and how a message names one of them in that source."""
 
     values: Iterable[tuple[Location, Any]]
     name: Callable[[Location], str]
 
 
 def read_config(file: Path | None, options: Mapping[str, Any], assignments: Iterable[str] = ()) -> TrainConfig:
-    """Defaults, then the YAML file, then the command line's options that are not None, then its ``--set KEY=VALUE``.
+    """Combine the defaults, a YAML file, the command line's options that are not None, and its ``--set KEY=VALUE``.
 
-    :raises ConfigError: every key that is unknown or out of range, where it comes from, with a suggestion.
+    Later ones override earlier ones.
+
+    :raises ConfigError: names every key that is unknown or out of range and where it comes from, with a suggestion.
     """
     given = {key: value for key, value in options.items() if value is not None}
     return _combine(
@@ -39,10 +41,12 @@ def read_config(file: Path | None, options: Mapping[str, Any], assignments: Iter
 
 
 def change_config(config: TrainConfig | None, settings: Mapping[str, Any]) -> TrainConfig:
-    """``config``, or the defaults, with single settings changed: ``{"seed": 1, "finetune": {"epochs": 4}}``. A key may
-    have dots: ``"finetune.epochs"``.
+    """Return ``config``, or the defaults, with single settings changed: ``{"seed": 1, "finetune": {"epochs": 4}}``.
 
-    :raises ConfigError: every key that is unknown or out of range, with a suggestion; or a config that is none.
+    A key may have dots: ``"finetune.epochs"``.
+
+    :raises ConfigError: a key is unknown or out of range (all are named, with suggestions), or ``config`` is of another
+        type.
     """
     if config is not None and not isinstance(config, TrainConfig):
         raise ConfigError(
@@ -56,7 +60,7 @@ def change_config(config: TrainConfig | None, settings: Mapping[str, Any]) -> Tr
 
 
 def _combine(*layers: _Layer) -> TrainConfig:
-    """The settings of all layers, a later one before an earlier one."""
+    """Merge the settings of all layers; later layers override earlier ones."""
     settings: dict[str, Any] = {}
     sources: dict[Location, _Layer] = {}
     for layer in layers:
@@ -71,8 +75,10 @@ def _combine(*layers: _Layer) -> TrainConfig:
 
 
 def _line(location: Location, message: str, sources: Mapping[Location, _Layer]) -> str:
-    """``FILE:3: seed: expected ...`` or ``--set seed: expected ...``, by the layer that set the value or what is
-    around it; a problem of several settings names them itself.
+    """Prefix a message with the source of its setting: ``FILE:3: seed: expected ...``, ``--set seed: expected ...``.
+
+    The source is the layer that set the value, or else a group that contains it. A message without a location concerns
+    several settings, and names them itself.
     """
     for length in range(len(location), 0, -1):
         if layer := sources.get(location[:length]):
@@ -81,7 +87,7 @@ def _line(location: Location, message: str, sources: Mapping[Location, _Layer]) 
 
 
 def _leaves(values: Mapping[str, Any], above: Location = ()) -> Iterator[tuple[Location, Any]]:
-    """Every single setting with its location; groups of settings are taken apart, so that each can be changed alone."""
+    """Yield every setting with its location; groups are split into their settings, so that each can be overridden."""
     for key, value in values.items():
         location = (*above, *str(key).split("."))
         if isinstance(value, Mapping) and _is_group(location):
@@ -115,7 +121,7 @@ def _file_layer(file: Path) -> _Layer:
 
 
 def _assignment(text: str) -> tuple[Location, Any]:
-    """``finetune.epochs=4`` as a location and a value, which is read as YAML."""
+    """Parse ``finetune.epochs=4`` into a location and a value, which is read as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as finetune.epochs=4")

@@ -1,4 +1,4 @@
-"""The settings of training, frozen and checked. The one home of every default."""
+"""The settings of training, immutable and validated. Every default is defined here alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Levels = Literal["species", "species,breed"]
-# The simplest first: where recipe auto sees no difference, it takes what stands first.
+# Simplest first: recipe auto takes the first of those between which it sees no difference.
 View = Literal["plain", "flip", "crops"]
 HeadKind = Literal["lda", "logistic", "blend"]
 FinetunePrecision = Literal["auto", "f32", "bf16", "f16"]
@@ -40,11 +40,11 @@ Balance = Literal["sample", "loss_weight"]
 Alpha = Annotated[float, Field(ge=0, le=1)]
 
 DEFAULT_BACKBONE = "efficientnet_lite2"
-CONFIG_FILE, BUNDLE_FOLDER = "config.yaml", "bundle"  # where a run folder keeps its settings and its model
+CONFIG_FILE, BUNDLE_FOLDER = "config.yaml", "bundle"  # within a run folder
 
 
 class FinetuneConfig(StrictModel):
-    """How the whole network is trained, from linear heads on."""
+    """How the whole network is fine-tuned, starting from fitted linear heads."""
 
     epochs: int = Field(
         default=8, ge=1, description="maximum number of epochs; each draws as many photos as the training set has"
@@ -107,7 +107,7 @@ class HeadSpec(StrictModel):
 
 
 class BackboneChoice(StrictModel):
-    """A backbone plugin and its options, or its name alone."""
+    """A backbone plugin with its options. A plain string is accepted as its name."""
 
     name: str = Field(description="name of the plugin")
     options: dict[str, Any] = Field(default={}, description="options of the plugin")
@@ -123,7 +123,7 @@ class BackboneChoice(StrictModel):
         return " ".join([self.name, *(f"{key}={value}" for key, value in self.options.items()), *tuned])
 
     def weights_file(self, fold: int | None = None) -> Path | None:
-        """The weights that were tuned on all photos, or on all but those of a fold; None for the plugin's own."""
+        """Return the file of the weights tuned on all photos, or on all but ``fold``; None for the plugin's own."""
         name = "all" if fold is None else f"fold{fold}"
         return self.weights / f"{name}.safetensors" if self.weights else None
 
@@ -270,7 +270,7 @@ class TrainConfig(StrictModel):
     @field_validator("version", mode="before")
     @classmethod
     def _no_number(cls, given: Any) -> Any:
-        if isinstance(given, int | float | date):  # 1.10 has become 1.1 already
+        if isinstance(given, int | float | date):  # YAML has turned 1.10 into 1.1 already
             quoted = """version: "1.0", or --set 'version="1.0"'"""
             raise ValueError(f"expected text, got {shown(given)}; YAML takes it for text in quotes: {quoted}")
         return given
@@ -278,7 +278,7 @@ class TrainConfig(StrictModel):
     @field_validator("out", mode="before")
     @classmethod
     def _somewhere(cls, given: Any) -> Any:
-        if given == "":  # it would be the folder that one is in
+        if given == "":  # would mean the current folder
             raise ValueError("expected a path, got ''")
         return given
 
@@ -308,7 +308,7 @@ class TrainConfig(StrictModel):
 
     @property
     def backbone_choice(self) -> BackboneChoice:
-        """The backbone of recipes that do not compare several."""
+        """The backbone for recipes that do not compare several."""
         return BackboneChoice(
             name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options, weights=self.backbone_weights
         )
@@ -321,7 +321,7 @@ class TrainConfig(StrictModel):
         return (self.backbone_choice,)
 
     def absolute(self) -> TrainConfig:
-        """The same settings with absolute paths."""
+        """Return the same settings with absolute paths."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
         changes["backbone_weights"] = self.backbone_weights and self.backbone_weights.resolve()
         changes["early"] = tuple(

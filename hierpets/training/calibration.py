@@ -1,4 +1,4 @@
-"""Temperatures and thresholds, fitted to photos that the model was not fitted to."""
+"""Fit temperatures and thresholds to photos that the model was not fitted to."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ class HeldOutPredictions(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibrated(Calibration):
-    """What turns logits and OOD scores into a prediction that can be trusted."""
+    """Turn logits and OOD scores into calibrated predictions: temperatures, combiner and decision policy."""
 
     policy: Policy
 
     def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
-        """The predictions for N photos."""
+        """Predict for N photos."""
         joint = self.joint(outputs.outputs)
         return HeldOutPredictions(joint, decide(joint, self.taxonomy, self.policy, scores=outputs.scores))
 
 
 def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> Calibrated:
-    """Calibrate on the first photos that were held out.
+    """Calibrate on the first part of ``trained.held_out``.
 
-    :raises ConfigError: there are none.
+    :raises ConfigError: no photos were held out.
     """
     outputs = next(iter(trained.held_out.values()), None)
     if outputs is None:
@@ -78,28 +78,28 @@ def calibrate(
     combiner: Combiner,
     alpha: float,
 ) -> Calibrated:
-    """Fit temperatures and thresholds to photos that were held out, and to those whose breed was held out too: known to
-    the pretrained head, or to nothing.
+    """Fit temperatures and thresholds to held-out photos.
 
-    Where no breed was held out, the pets of the training set stand in for other pets. ``alpha`` is the target error
-    rate.
+    ``outputs`` are those for photos of trained breeds. ``pretrained`` and ``unlisted`` are those for photos whose breed
+    was held out as well, and is known to the pretrained head, or to neither head. Without ``unlisted``, the threshold
+    of the pet score is fitted to ``outputs``. ``alpha`` is the target error rate.
     """
     uncut = Calibrated(taxonomy, outputs.temperatures(taxonomy, unlisted), combiner, Policy(alpha=alpha))
     policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted, taxonomy)})
-    # Whether a named breed is right is not known where the label has none.
+    # Without a breed in the label, nobody knows whether a named breed is right.
     photos: dict[Population, HeldOutOutputs | None] = {
         "trained": outputs.where(outputs.labels.breed_known),
         "pretrained": pretrained,
         "unlisted": unlisted,
     }
-    of_each = {p: part.where(one_of_each(part.labels)) for p, part in photos.items() if part is not None}
-    joint = {population: uncut.joint(part.outputs) for population, part in of_each.items()}
+    sampled = {p: part.where(one_of_each(part.labels)) for p, part in photos.items() if part is not None}
+    joint = {population: uncut.joint(part.outputs) for population, part in sampled.items()}
     others = np.zeros(len(taxonomy.species), bool)
     if "unlisted" in joint:
         others[most_probable_species(joint["unlisted"], taxonomy)] = True
     scores = {
         population: _scores_by_species(policy, joint[population], part, taxonomy, others)
-        for population, part in of_each.items()
+        for population, part in sampled.items()
     }
     return replace(uncut, policy=policy.model_copy(update={"scores": scores}))
 
@@ -107,16 +107,17 @@ def calibrate(
 def _scores_by_species(
     policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy, others: np.ndarray
 ) -> dict[str, ScoreRows]:
-    """The nonconformity scores by the most probable species; ``others`` as in :func:`score_photos`."""
+    """Return the nonconformity scores, grouped by most probable species; ``others`` as in :func:`score_photos`."""
     scores = score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy, others)
     winner = most_probable_species(joint, taxonomy)
     return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
 
 
 def one_of_each(labels: Labels) -> np.ndarray:
-    """The rows, int [M], of one photo of each individual, drawn at random: photos of one are not exchangeable with
-    those of the next. (Dunn, Wasserman and Ramdas, "Distribution-Free Prediction Sets for Two-Layer Hierarchical
-    Models", JASA 2023.)
+    """Draw one photo of each individual at random, and return their rows, int [M].
+
+    Several photos of one individual are not exchangeable with those of another, which conformal prediction requires
+    (Dunn, Wasserman and Ramdas, "Distribution-Free Prediction Sets for Two-Layer Hierarchical Models", JASA 2023).
     """
     if labels.groups is None:
         return np.arange(len(labels))
@@ -125,25 +126,32 @@ def one_of_each(labels: Labels) -> np.ndarray:
 
 
 def rounded_up(scores: np.ndarray) -> np.ndarray:
-    """Nonconformity scores as a policy keeps them: a score that was rounded down would promise too much. None is above
-    1, which sums of floats pass, and what is kept already stays as it is: growing keeps it again.
+    """Round nonconformity scores up to six decimals, as a policy stores them.
+
+    A score that was rounded down would promise too much. Scores above 1, from summing floats, become 1. Rounded scores
+    stay the same, because growing a model stores them again.
     """
     steps = np.ceil(np.minimum(scores, 1.0) * 1e6)
-    below = (steps - 1) / 1e6  # enough where a product of floats passed a whole number
+    below = (steps - 1) / 1e6  # large enough if float error lifted the product above a whole number
     return np.where(below >= scores, below, steps / 1e6)
 
 
 def score_rows(scores: np.ndarray) -> ScoreRows:
-    """Scores [N, 3] as a policy keeps them, in ascending order: whose they were is forgotten."""
+    """Return scores [N, 3] as a policy stores them: rounded up and sorted, so that they identify no photo."""
     return tuple(sorted(tuple(row) for row in rounded_up(scores).tolist()))
 
 
 def score_photos(
     policy: Policy, joint: np.ndarray, scores: np.ndarray, labels: Labels, taxonomy: Taxonomy, others: np.ndarray
 ) -> np.ndarray:
-    """The nonconformity scores float [N, 3] of labeled photos: of the most probable breed and the species, of sets of
-    two breeds, of sets of two and three. ``joint`` [N, L], ``scores`` [N, 1 + S], ``others`` bool [S]: the species of
-    which it is known what other breeds look like.
+    """Return the nonconformity scores of labeled photos, float [N, 3].
+
+    The columns are the scores of the most probable breed and the species; of sets of two breeds; and of sets of two and
+    three. Photos that the pet threshold refuses have score 0.
+
+    :param joint: joint probabilities [N, L].
+    :param scores: OOD scores [N, 1 + S].
+    :param others: bool [S], the species for which photos of unlisted breeds were held out.
     """
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)
@@ -161,8 +169,10 @@ def score_photos(
 def cross_predict(
     outputs: HeldOutOutputs, trained: Trained, calibrated: Calibrated, folds: np.ndarray
 ) -> HeldOutPredictions:
-    """Predictions for each of a model's held-out photos under temperatures and thresholds fitted to the other folds
-    (int [N]): without what the same photos give when their breed is held out.
+    """Predict for each held-out photo with temperatures and thresholds fitted to the other folds.
+
+    ``folds`` int [N] is the fold of each photo. The photos of a fold are also excluded from those whose breed was held
+    out (``trained.pretrained`` and ``trained.unlisted``).
     """
     joint = np.zeros((len(outputs), len(calibrated.taxonomy.leaves)))
     decisions: dict[int, Decision] = {}
@@ -183,9 +193,9 @@ def cross_predict(
 
 
 def _without(outputs: HeldOutOutputs | None, others: HeldOutOutputs) -> HeldOutOutputs | None:
-    """The outputs for photos that are none of ``others``; None where there are none."""
+    """Return the outputs for photos that are not in ``others``; None if there are none."""
     if outputs is None:
         return None
-    gone = {*others.paths}
-    kept = np.array([path not in gone for path in outputs.paths], bool)
+    excluded = {*others.paths}
+    kept = np.array([path not in excluded for path in outputs.paths], bool)
     return outputs.where(kept) if kept.any() else None

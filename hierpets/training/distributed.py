@@ -21,7 +21,7 @@ TIMEOUT = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process, number ``rank`` of ``world_size``. Only the main one writes and speaks."""
+    """This process, number ``rank`` of ``world_size``. Only the main one writes files and logs."""
 
     rank: int = 0
     world_size: int = 1
@@ -31,7 +31,7 @@ class DistributedContext:
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """The value of every process, in order of rank, to all of them. Trusts its peers: it pickles."""
+        """Return the values of all processes, in order of rank, in each of them. It unpickles what its peers send."""
         if self.world_size == 1:
             return [value]
         values: list[T | None] = [None] * self.world_size
@@ -39,19 +39,19 @@ class DistributedContext:
         return values  # type: ignore[return-value]
 
     def sum(self, value: torch.Tensor) -> float:
-        """The sum of a scalar tensor over all processes, the same number in each."""
+        """Return the sum of a scalar tensor over all processes, the same number in each."""
         if self.world_size > 1:
             dist.all_reduce(value)
         return float(value)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have arrived here."""
         if self.world_size > 1:
             dist.barrier()
 
 
 def current_context() -> DistributedContext:
-    """This process among those that :func:`join_distributed` joined; one alone otherwise."""
+    """Return this process among those that :func:`join_distributed` joined; a single process outside of it."""
     if dist.is_available() and dist.is_initialized():
         return DistributedContext(dist.get_rank(), dist.get_world_size())
     return DistributedContext()
@@ -59,7 +59,7 @@ def current_context() -> DistributedContext:
 
 @contextmanager
 def join_distributed(device: str) -> Iterator[DistributedContext]:
-    """Join the processes of ``torchrun`` (gloo on the CPU, nccl on CUDA), and part from them at the end.
+    """Join the process group of ``torchrun`` (gloo on the CPU, nccl on CUDA), and leave it on exit.
 
     Without ``torchrun``, or with ``--nproc-per-node 1``, there is nothing to join.
     """

@@ -1,4 +1,4 @@
-"""How good a trained and calibrated model is on the photos that were held out."""
+"""Evaluate a trained and calibrated model on held-out photos."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ __all__ = ["accuracies", "measure", "measure_trained"]
 
 
 def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, seed: int) -> dict[str, Metrics]:
-    """The metrics of each part of ``trained.held_out``.
+    """Evaluate each part of ``trained.held_out``.
 
-    The first part fitted the thresholds, so each of its photos is judged by those that the other ``folds`` give.
+    The thresholds were fitted to the first part, so they are cross-validated there: each photo is evaluated with
+    thresholds fitted to the other ``folds``.
     """
     calibrating = next(iter(trained.held_out))
     metrics = {}
     for name, part in trained.held_out.items():
         if name == calibrating and len(part) >= folds:
-            # Another partition than that of the heads.
+            # A different partition from that of the heads.
             assigned = assign_folds(part.labels, folds=folds, seed=seed + 1, single=True)
             decided = cross_predict(part, trained, calibrated, assigned)
         else:
@@ -32,7 +33,7 @@ def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, see
 
 
 def measure(outputs: HeldOutOutputs, decided: HeldOutPredictions, calibrated: Calibrated) -> Metrics:
-    """Every metric of ``docs/metrics.md``."""
+    """Compute every metric of ``docs/metrics.md``."""
     return evaluate_predictions(
         to_predictions(
             outputs.paths,
@@ -46,5 +47,5 @@ def measure(outputs: HeldOutOutputs, decided: HeldOutPredictions, calibrated: Ca
 
 
 def accuracies(metrics: Metrics) -> dict[str, float | None]:
-    """Accuracy of ``species`` and ``breed`` (None without breeds) in one part's metrics: what a run logs."""
+    """Return the accuracies of ``species`` and ``breed`` (None without breeds) that a run logs."""
     return {"species": metrics.species.accuracy, "breed": metrics.breed.accuracy if metrics.breed else None}

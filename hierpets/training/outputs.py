@@ -1,4 +1,4 @@
-"""What a model gives for photos that it was not fitted to, as logits until they are calibrated and measured."""
+"""The outputs of a model for photos that it was not fitted to, as uncalibrated logits and OOD scores."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from hierpets.taxonomy import Taxonomy
 __all__ = ["HeldOutOutputs", "least_pet_score"]
 
 PET_KEPT = 0.95
-"""Share of photos of breeds held out of training that must still count as pets. A fifth of the breeds is held out at a
-time, so that they look less like pets than those of one breed that nobody listed: of real ones, fewer are refused
-(docs/experiments.md)."""
+"""Share of photos of held-out breeds that must still count as pets. A fifth of the breeds is held out at a time, which
+makes them look less like pets than a single unlisted breed does: fewer real pets are refused (docs/experiments.md)."""
 
 PET_KEPT_OF_SPECIES = 0.99
-"""The same where nothing has breeds: photos of all kinds of a species are known, and no breed can be named wrongly."""
+"""The same if no species has breeds: all kinds of a species are in the photos, and no breed can be named wrongly."""
 
 
 @dataclass(frozen=True)
 class HeldOutOutputs:
-    """``species_logits`` [N, S], ``leaf_logits`` [N, L] and ``scores`` [N, 1 + S] of N photos, their labels and paths.
+    """``species_logits`` [N, S], ``leaf_logits`` [N, L] and OOD ``scores`` [N, 1 + S] of N photos, with their labels.
 
-    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species;
-    ``species_calibrated``: a softmax of the species logits gives calibrated probabilities. ``by_main`` bool [N]: which
-    the main network answered; None: all.
+    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species.
+    ``species_calibrated``: the softmax of the species logits is calibrated. ``by_main`` bool [N]: the photos that the
+    main network answered, not an early one; None means all.
     """
 
     paths: tuple[str, ...]
@@ -47,12 +46,14 @@ class HeldOutOutputs:
 
     @property
     def waiting(self) -> np.ndarray:
-        """bool [N]: the photos that no early network answered."""
+        """bool [N]: the photos that no early network answered, which the main network has to."""
         return np.ones(len(self), dtype=bool) if self.by_main is None else self.by_main
 
     def temperatures(self, taxonomy: Taxonomy, unlisted: HeldOutOutputs | None = None) -> Temperatures:
-        """One temperature per head that is not calibrated, of the main network: fitted to the photos it answered, that
-        of the species to photos of ``unlisted`` breeds as well, as often as these are expected to be asked about.
+        """Fit one temperature per uncalibrated head of the main network, to the photos that it answered.
+
+        The temperature of the species is also fitted to photos of ``unlisted`` breeds, weighted by how often they are
+        expected in use.
         """
         rows = self.waiting
         found = fit_temperatures(
@@ -79,16 +80,16 @@ class HeldOutOutputs:
 
     @property
     def outputs(self) -> Outputs:
-        """What the network gives."""
+        """Logits and scores as the network outputs them."""
         return Outputs(self.species_logits, self.leaf_logits, self.scores)
 
     def with_second_look(self, closer: HeldOutOutputs, rows: np.ndarray) -> HeldOutOutputs:
-        """The same with what both looks say of the photos ``rows`` int [M], of which the ``closer`` one is given."""
+        """Combine both looks at the photos ``rows``, int [M]; ``closer`` holds the second look at each of them."""
         species, leaf, scores = both_looks(self.outputs, closer.outputs, rows)
         return replace(self, species_logits=species, leaf_logits=leaf, scores=scores)
 
     def where(self, rows: np.ndarray) -> HeldOutOutputs:
-        """The photos where ``rows`` (bool [N]) is true, or of those numbers (int [M]), in their order."""
+        """Return the outputs for some photos; ``rows`` is a mask, bool [N], or indices, int [M], in their order."""
         chosen = np.arange(len(self))[rows]
         return replace(
             self,
@@ -102,7 +103,7 @@ class HeldOutOutputs:
 
 
 def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, taxonomy: Taxonomy) -> float:
-    """The least pet score of a pet: what most photos of breeds that nobody knew reach, or, without any, most others."""
+    """Return the pet score threshold: most photos of unlisted breeds, or without them of ``outputs``, reach it."""
     if unlisted is not None:
         return float(np.quantile(unlisted.scores[:, 0], 1 - PET_KEPT))
     kept = PET_KEPT if taxonomy.is_breed.any() else PET_KEPT_OF_SPECIES

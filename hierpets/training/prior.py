@@ -1,4 +1,4 @@
-"""The prior that a sampler induces, and how to undo it. Pure numpy."""
+"""Correct logits for the class prior that a sampler induces. Pure numpy."""
 
 from __future__ import annotations
 
@@ -21,26 +21,29 @@ __all__ = [
 
 
 class PriorShift(NamedTuple):
-    """What to add to the species logits [S] and to the leaf logits [L], float64."""
+    """Corrections to add to the species logits [S] and to the leaf logits [L], float64."""
 
     species: np.ndarray
     leaf: np.ndarray
 
     @property
     def undone(self) -> PriorShift:
-        """From the target back to where it came from."""
+        """The corrections that undo these."""
         return PriorShift(-self.species, -self.leaf)
 
 
 class Masses(NamedTuple):
-    """How much each species [S] and each leaf [L] weighs, float64; what is of no known breed weighs for no leaf."""
+    """Total weight of the photos of each species [S] and of each leaf [L], float64.
+
+    Photos of unknown breed count for their species alone.
+    """
 
     species: np.ndarray
     leaf: np.ndarray
 
 
 def weigh_classes(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> Masses:
-    """The masses of photos of these ``weights`` [N]."""
+    """Add up the ``weights`` [N] of photos by species and by leaf."""
     known = labels.breed_known
     return Masses(
         np.bincount(labels.species, weights, minlength=len(taxonomy.species)),
@@ -49,18 +52,18 @@ def weigh_classes(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> Ma
 
 
 def equal_masses(taxonomy: Taxonomy) -> Masses:
-    """Every species as much as any other, and every leaf: what LDA has by itself."""
+    """Return equal masses for all species and for all leaves: the prior of LDA heads."""
     return Masses(np.ones(len(taxonomy.species)), np.ones(len(taxonomy.leaves)))
 
 
 def head_prior_shift(
     seen: Masses, counts: Masses, taxonomy: Taxonomy, *, target: Prior, combiner: Combiner
 ) -> PriorShift:
-    """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
+    """Return the corrections for two heads that were fitted separately, one to all species and one to all leaves.
 
-    Each has learnt a prior of its own, ``seen``: that of the weights of its photos, or an equal one. Both are undone,
-    so that the species is counted once: by the species head, or by the leaves where they carry both (``flat``).
-    ``counts`` are photos, for the target ``data``.
+    Each head has learned a prior of its own, ``seen``: that of the weights of its photos, or a uniform one. Both are
+    replaced by the target, so that the species prior counts once: in the species head, or under ``flat`` in the leaves.
+    ``counts`` are numbers of photos, which define the target ``data``.
     """
     wanted_species, wanted_breed = _target(counts, taxonomy, target)
     if combiner == "flat":  # the species logits are unused
@@ -76,16 +79,16 @@ def prior_shift(
     target: Prior = "uniform",
     combiner: Combiner = "conditional",
 ) -> PriorShift:
-    """Corrections for a network whose levels were trained together, from the prior of ``weights`` [N] to the target.
+    """Return the corrections from the prior of ``weights`` [N] to the target, for levels that were trained together.
 
     A classifier trained to convergence on photos drawn (or weighted) by ``weights`` predicts with their prior; adding
-    the log-ratio of two priors to its logits predicts with the other (Saerens et al., Neural Computation 2002; Menon et
-    al., ICLR 2021). ``uniform``: every species is as likely as any other, and every breed within its species. ``data``:
-    as often as in the data. A class without a photo keeps its logit.
+    the log-ratio of another prior to that one to its logits makes it predict with the other (Saerens et al., Neural
+    Computation 2002; Menon et al., ICLR 2021). ``uniform``: all species are equally likely, and all breeds within a
+    species. ``data``: classes are as frequent as in the data. A class without photos keeps its logit.
 
-    Under ``flat`` and ``shared_softmax`` this is exact for any weights. Under ``conditional`` the breeds are, and so is
-    the species where all breeds of a species weigh alike; where they do not, the species is right on average only,
-    because another mixture of breeds makes another kind of cat.
+    The correction is exact under ``flat`` and ``shared_softmax`` for any weights. Under ``conditional`` it is exact for
+    breeds, and for a species if all its breeds have the same weight; otherwise the species is right only on average,
+    because its features depend on the mixture of its breeds.
     """
     counts = weigh_classes(np.ones(len(labels)), labels, taxonomy)
     seen, wanted = _log_prior(weigh_classes(weights, labels, taxonomy), taxonomy), _target(counts, taxonomy, target)
@@ -96,6 +99,7 @@ def prior_shift(
 
 
 def _target(counts: Masses, taxonomy: Taxonomy, target: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Return the target prior: log P(species) [S], log P(breed | species) [L]."""
     if target == "data":
         return _log_prior(counts, taxonomy)
     sizes = np.array([columns.stop - columns.start for columns in taxonomy.slices])
@@ -103,17 +107,17 @@ def _target(counts: Masses, taxonomy: Taxonomy, target: Prior) -> tuple[np.ndarr
 
 
 def _log_prior(masses: Masses, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
-    """log P(species) [S], log P(breed | species) [L]; -inf where there is no mass."""
+    """Return log P(species) [S] and log P(breed | species) [L]; -inf where there is no mass."""
     breeds = np.concatenate([_log_share(masses.leaf[columns]) for columns in taxonomy.slices])
     return _log_share(masses.species), breeds
 
 
 def _log_share(masses: np.ndarray) -> np.ndarray:
-    """The log of each mass [K] over their sum; -inf where there is none."""
+    """Return the log of each mass [K] over their sum; -inf where there is none."""
     with np.errstate(divide="ignore"):
         return np.log(masses / (masses.sum() or 1.0))
 
 
 def _shift(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Zero where a class has no photo: there is no prior to undo."""
+    """Return ``wanted - seen``, and zero for a class without photos, which has no prior to undo."""
     return np.subtract(wanted, seen, out=np.zeros_like(seen), where=np.isfinite(seen))

@@ -1,4 +1,4 @@
-"""From settings to a bundle: what is asked for, a run in its folder, and the steps of its training."""
+"""Train a bundle from settings: check them, open a run folder, and run the steps of the training."""
 
 from __future__ import annotations
 
@@ -55,25 +55,27 @@ def train(
 ) -> TrainResult:
     """Train a bundle on labeled photos.
 
-    ``data`` is a folder ``SPECIES/BREED/photo.jpg``, a CSV file, ``"demo"`` (synthetic images), or what a
-    reader knows. ``settings`` are fields of :class:`~hierpets.config.TrainConfig` and override those of ``config``; a
-    group is given as a dictionary or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener``
-    gets every event of the log.
+    ``data`` is a folder ``SPECIES/BREED/photo.jpg``, a CSV file, ``"demo"`` (synthetic images), or any source that a
+    reader plugin supports. ``settings`` are fields of :class:`~hierpets.config.TrainConfig` and override those of
+    ``config``; settings in a group are given as a dictionary or with a dot: ``finetune={"epochs": 4}``,
+    ``**{"finetune.epochs": 4}``. ``listener`` receives every event of the log.
 
-    ``resume`` continues the run in ``out`` where it stopped, with the candidates that recipe ``auto`` compared and the
-    last checkpoint of its fine-tuning, and with the run's own settings if no ``config`` is given; of a run that is
-    complete it changes nothing, and other ``data`` are refused. A checkpoint knows its photos by names and labels: one
-    that was added, removed or relabeled is refused, one that was replaced under its name is not noticed. ``overwrite``
-    replaces the run, with all files of the old model, and is refused where a bundle or an evaluation holds others.
+    ``resume`` continues the run in ``out`` where it stopped: with the candidates that recipe ``auto`` has compared, the
+    last checkpoint of fine-tuning, and the run's own settings if no ``config`` is given. A complete run stays as it is,
+    and other ``data`` are refused. A checkpoint identifies its photos by name and label: it notices photos that were
+    added, removed or relabeled, and refuses to continue, but not files that were replaced under the same name.
+    ``overwrite`` replaces the run and all files of its old model; it is refused if the bundle or an evaluation holds
+    other files.
+
     Photos that cannot be read are skipped with a warning, or refused with ``strict``. Settings, plugins and photos are
-    checked before anything slow begins.
-    Under ``torchrun`` the processes share the fine-tuning, and the first of them writes.
+    checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the first of them
+    writes the files.
 
-    :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
-        that cannot be resumed with these settings.
+    :raises ConfigError: a setting is unknown, out of range or in conflict with others; the run exists already, or
+        cannot be resumed with these settings.
     :raises DataError: no photos found, or a class without training photos.
     :raises RegistryError, PluginError: an invalid registry, or a plugin that fails.
-    :raises DeviceError: a device that is not available, or a GPU that has not the memory.
+    :raises DeviceError: a device that is not available, or a GPU that is out of memory.
     """
     if resume and overwrite:
         raise ConfigError("expected either resume or overwrite, got both")
@@ -84,7 +86,7 @@ def train(
         raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; give data to begin a run there")
     config = config.absolute()
     if resume and is_complete(config.out):
-        return _complete(config, data=config.data if is_data_given else None)
+        return _read_complete(config, data=config.data if is_data_given else None)
     check_apart(config.out, config.data)
     config = _with_registry(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
@@ -111,16 +113,17 @@ def train(
             return run_steps(look, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
 
 
-def _complete(config: TrainConfig, *, data: str | None) -> TrainResult:
-    """What a run that is complete left: there is nothing to resume, even where its photos are gone. ``data`` are those
-    that were asked for, if any were.
+def _read_complete(config: TrainConfig, *, data: str | None) -> TrainResult:
+    """Read the result of a complete run, in which there is nothing to resume; its photos need no longer exist.
+
+    ``data`` is the source that the caller asked for, if any.
 
     :raises ConfigError: the run has other settings, or was trained on other data.
     """
     run = config.out
     _check_settings(run / CONFIG_FILE, config)
     trained_on = read_config(run / CONFIG_FILE, {}).data
-    if data is not None and Path(data).resolve() != Path(trained_on).resolve():  # an address as well
+    if data is not None and Path(data).resolve() != Path(trained_on).resolve():  # works for addresses, too
         raise ConfigError(
             f"{run}: is complete, trained on {trained_on}, not {data}; give overwrite to train it on {data}, or "
             "another out"
@@ -132,21 +135,26 @@ def _complete(config: TrainConfig, *, data: str | None) -> TrainResult:
 
 
 def _with_registry(config: TrainConfig) -> TrainConfig:
-    """The settings with the registry that is used: the environment may name it, and will not at another time."""
+    """Return the settings with the path of the registry in use, which may come from an environment variable.
+
+    A later command, such as one that resumes the run, may not have that variable.
+    """
     found = find_registry(config.registry)
     return config if found == bundled_registry() else config.model_copy(update={"registry": found.resolve()})
 
 
 @contextmanager
 def _beginning(run: Run, config: TrainConfig, *, overwrite: bool) -> Iterator[None]:
-    """The first look at the photos, which takes minutes, and may refuse them. From its end on the folder belongs to the
-    run; from its start on where there is no other run, so that it can be resumed however it stops, and on a cluster,
-    whose features are kept there. A new run that is refused leaves nothing, but for those features.
+    """Write the run's settings, and with ``overwrite`` clear its folder, around the first look at the photos.
+
+    The first look takes minutes and may refuse the photos, so that an existing run is touched only after it. A new run
+    begins before it, so that it can be resumed wherever it stops; so does a run on a cluster, which keeps its features
+    in the folder. If the photos are refused, a new run leaves nothing behind, except for the features of a cluster.
     """
     settings = run.folder / CONFIG_FILE
     is_new = not run.silent and not overwrite and not settings.is_file()
-    at_once = is_new or config.cluster is not None
-    if at_once:
+    begins_first = is_new or config.cluster is not None
+    if begins_first:
         _begin(run, config, overwrite=overwrite)
     try:
         yield
@@ -154,7 +162,7 @@ def _beginning(run: Run, config: TrainConfig, *, overwrite: bool) -> Iterator[No
         if is_new and config.cluster is None:
             settings.unlink()
         raise
-    if not at_once:
+    if not begins_first:
         _begin(run, config, overwrite=overwrite)
 
 
@@ -165,7 +173,7 @@ def _begin(run: Run, config: TrainConfig, *, overwrite: bool) -> None:
 
 
 def _configured(config: TrainConfig | None, settings: dict[str, Any], *, resume: bool) -> TrainConfig:
-    """The settings of this call; those of the run that is resumed where no ``config`` is given."""
+    """Return the settings of this call, based on those of the run to resume if no ``config`` is given."""
     asked = change_config(config, settings)
     written = asked.out / CONFIG_FILE
     if resume and config is None and written.is_file():
@@ -174,15 +182,19 @@ def _configured(config: TrainConfig | None, settings: dict[str, Any], *, resume:
 
 
 def _check_finetuning(splits: Splits, config: TrainConfig, device: str) -> None:
-    """:raises ConfigError: settings of fine-tuning that cannot be followed here."""
+    """Check the settings of fine-tuning against the photos, the processes and the device.
+
+    :raises ConfigError: they cannot be followed here.
+    """
     if config.recipe != "heads":
         plan_batches(splits.weights, config, current_context())
         forward_dtype(device, config.finetune.precision)
 
 
 def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
-    """The checkpoint to continue from, if the run came that far. Where there is no run one begins, with a warning: the
-    folder may be misspelled.
+    """Return the checkpoint to continue from; None if the run did not get that far.
+
+    If there is no run at all, log a warning that a new one begins: the folder may be misspelled.
 
     :raises ConfigError: the run has other settings.
     """
@@ -198,13 +210,16 @@ def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
 
 
 def _check_settings(written: Path, config: TrainConfig) -> None:
-    """:raises ConfigError: the settings of a run are others."""
+    """Check that a run, whose settings are in the file ``written``, has the settings ``config``.
+
+    :raises ConfigError: they differ.
+    """
     check_same(describe_settings(read_config(written, {})), describe_settings(config), written)
 
 
 @contextmanager
 def _connected(cluster: str | None) -> Iterator[None]:
-    """Ray, for as long as the training lasts; only the main process needs it."""
+    """Connect to Ray inside the context, in the main process alone."""
     if cluster is None or not current_context().is_main:
         yield
         return
@@ -214,13 +229,14 @@ def _connected(cluster: str | None) -> Iterator[None]:
 
 @contextmanager
 def _tracked(run: Run, plugins: Sequence[Plugin], listener: Listener | None) -> Iterator[None]:
-    """The run is heard by the listener, TensorBoard where it is installed, and trackers: these may write in its folder,
-    which is there and this training's own.
+    """Send the run's events to the listener, to TensorBoard if it is installed, and to tracker plugins.
+
+    Trackers may write into the run folder, so call this only when the folder exists and belongs to this training.
     """
     with ExitStack() as stack:
-        heard = stack.enter_context(PluginTrackers([] if run.silent else plugins, run.folder))
+        trackers = stack.enter_context(PluginTrackers([] if run.silent else plugins, run.folder))
         tensorboard = find_tracker(run.folder)
         if tensorboard is not None:
             stack.enter_context(closing(tensorboard))
-        run.listener = broadcast(listener, tensorboard, heard)
+        run.listener = broadcast(listener, tensorboard, trackers)
         yield

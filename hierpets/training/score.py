@@ -1,4 +1,4 @@
-"""How good a network is on photos that it does not train on."""
+"""Score a network on photos that it does not train on."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["Judged", "LabeledLogits", "PairedDifference", "Score", "Validation",
 
 @dataclass(frozen=True)
 class Score:
-    """Balanced accuracy (mean recall over the classes seen) of ``breed`` and ``species``, and the mean negative
-    log-likelihood of the labels, ``nll``. ``breed`` is None where no breed is known.
+    """Balanced accuracy (mean recall over the classes present) of ``breed`` and ``species``, and ``nll``, the mean
+    negative log-likelihood of the labels. ``breed`` is None if no label has a breed.
     """
 
     breed: float | None
@@ -35,12 +35,12 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """What training is for: breed balanced accuracy, or that of species where there are no breeds."""
+        """The balanced accuracy that training maximizes: that of breeds, or of species if there are no breeds."""
         return self.species if self.breed is None else self.breed
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The larger, the better: accuracy, then likelihood."""
+        """Sort key, larger is better: accuracy, then likelihood."""
         return self.accuracy, -self.nll
 
     def as_dict(self) -> dict[str, float | None]:
@@ -48,8 +48,9 @@ class Score:
 
 
 class Judged(NamedTuple):
-    """Which of N photos are ``right`` (bool [N]), and what each counts (float [N], the sum is one): classes all count
-    the same, photos that are not judged nothing.
+    """Which of N photos are ``right``, bool [N], and their ``weights``, float [N], which sum to one.
+
+    All classes have the same total weight; photos that are not judged have weight 0.
     """
 
     right: np.ndarray
@@ -57,18 +58,19 @@ class Judged(NamedTuple):
 
     @property
     def shares(self) -> np.ndarray:
-        """float [N]: what each photo adds to the balanced accuracy."""
+        """float [N]: the contribution of each photo to the balanced accuracy."""
         return self.right * self.weights
 
     @property
     def accuracy(self) -> float:
         """Balanced accuracy."""
-        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
+        return min(1.0, float(self.shares.sum()))  # rounding may lift the sum above 1
 
 
 class PairedDifference(NamedTuple):
-    """By how much one model is better than another on the same photos, and the standard error of that if neither is
-    better than the other: a single photo that they judge differently is just as much.
+    """By how much one model is better than another on the same photos, and the standard error under no difference.
+
+    If the models differ on a single photo, the difference is exactly one standard error.
     """
 
     total: float
@@ -76,13 +78,14 @@ class PairedDifference(NamedTuple):
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is more than a standard error."""
+        """Whether the difference is more than one standard error."""
         return self.total > self.error
 
 
 def paired_difference(differences: np.ndarray, groups: np.ndarray | None = None) -> PairedDifference:
-    """The sum of ``differences`` (float [N]) photo by photo, or animal by animal where ``groups`` (int [N]) tells which
-    photos show one.
+    """Sum up the ``differences``, float [N], of photos; ``groups`` int [N] marks photos of the same animal.
+
+    The standard error treats animals as independent, or without ``groups`` photos.
     """
     if groups is not None:
         differences = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
@@ -91,7 +94,7 @@ def paired_difference(differences: np.ndarray, groups: np.ndarray | None = None)
 
 @dataclass(frozen=True)
 class LabeledLogits:
-    """Logits [N, S] and [N, L] of N photos, and their labels."""
+    """The ``species`` logits [N, S] and ``leaf`` logits [N, L] of N photos, and their labels."""
 
     species: np.ndarray
     leaf: np.ndarray
@@ -106,21 +109,22 @@ class LabeledLogits:
 
     @cached_property
     def by_species(self) -> np.ndarray:
-        """Probabilities [N, S]."""
+        """The probabilities of the species [N, S]."""
         return species_probabilities(np.exp(self.log_joint), self.taxonomy)
 
     @property
     def finest(self) -> tuple[np.ndarray, np.ndarray]:
-        """The class of each photo and the most probable one, int [N], at the level that training is for: breed, or
-        species where there are no breeds; class -1 where it is not known.
+        """The true and the most probable class of each photo, int [N] each, at the finest level that labels have.
+
+        That is the breed, or the species if no label has a breed. An unknown true class is -1.
         """
-        if self.labels.breed_known.any():  # also of a species without breeds
+        if self.labels.breed_known.any():  # true as well for the leaf of a species without breeds
             return self.labels.leaf, self.log_joint.argmax(axis=1)
         return self.labels.species, self.by_species.argmax(axis=1)
 
     @property
     def judged(self) -> Judged:
-        """Each photo at the level of :attr:`finest`."""
+        """Which photos are right at the level of :attr:`finest`, with weights that balance the classes."""
         classes, guessed = self.finest
         known = classes != UNKNOWN_LEAF
         weights = np.zeros(len(classes))
@@ -128,7 +132,7 @@ class LabeledLogits:
         return Judged(guessed == classes, weights)
 
     def score(self) -> Score:
-        """By the most probable leaf and the most probable species of each photo."""
+        """Score the most probable leaf and the most probable species of each photo."""
         known = self.labels.breed_known
         rows = np.arange(len(self.labels))
         likelihood = np.where(
@@ -141,14 +145,15 @@ class LabeledLogits:
         return Score(
             breed=breed if self.taxonomy.has_breeds and known.any() else None,
             species=float(balanced_accuracy(self.by_species.argmax(axis=1) == species, species)),
-            nll=abs(float(likelihood.mean())),  # of certainty it is 0, not -0
+            nll=abs(float(likelihood.mean())),  # abs, not minus: 0 instead of -0
         )
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Photos to judge by, shared out among the processes; all of them learn what a network says of them, with the
-    ``shift`` of its prior.
+    """Validation photos, divided among the processes, and how a network is run on them.
+
+    ``shift`` is added to the network's logits to correct its prior.
     """
 
     photos: PhotoIndex
@@ -163,7 +168,7 @@ class Validation:
         return len(self.photos)
 
     def ask(self, network: HierarchicalNetwork) -> LabeledLogits:
-        """What a network says, in evaluation mode, in full precision."""
+        """Run a network on all photos, in evaluation mode and full precision, and return the logits in each process."""
         tree, count = self.photos.taxonomy, self.processes.world_size
         own = self._logits(network, self.photos.paths[self.processes.rank :: count])
         species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))

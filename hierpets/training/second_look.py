@@ -1,4 +1,4 @@
-"""How photos that were held out are looked at again, as photos are when the model is used."""
+"""Take a second look at held-out photos, as the model does in use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ __all__ = ["SecondLooks"]
 
 @dataclass(frozen=True)
 class SecondLooks:
-    """How photos that leave doubt are looked at again: thresholds and their promise are fitted to both looks as one
-    rule. ``calibration`` is that of the first look, and ``least`` the least pet score of a pet by it.
+    """Which held-out photos are doubtful after a first look, and what both looks at them say.
+
+    Thresholds, and the error rate that they promise, are fitted to both looks as one procedure. ``calibration`` is that
+    of the first look, and ``least`` its pet score threshold.
     """
 
     calibration: Calibration
@@ -30,12 +32,12 @@ class SecondLooks:
     def after(
         cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
     ) -> SecondLooks:
-        """Fitted to a first look at photos, and at those whose breed was held out too."""
+        """Fit the calibration and the threshold to a ``first`` look, and to one at photos of ``unlisted`` breeds."""
         calibration = Calibration(taxonomy, first.temperatures(taxonomy, unlisted), combiner)
         return cls(calibration, least_pet_score(first, unlisted, taxonomy))
 
     def wanted(self, first: HeldOutOutputs) -> np.ndarray:
-        """bool [N]: the photos that are to be looked at again."""
+        """Return the photos that need a second look, bool [N]."""
         return is_doubtful(first.outputs, self.calibration, least=self.least)
 
     def __call__(
@@ -45,8 +47,10 @@ class SecondLooks:
         features: Callable[[Sequence[str]], np.ndarray],
         ask: Callable[[PhotoIndex, np.ndarray], HeldOutOutputs],
     ) -> HeldOutOutputs:
-        """What both looks say of photos: ``features`` are those of the second look, by paths, zero where there is none,
-        and ``ask`` is what a network says of photos by their features.
+        """Return the outputs of both looks combined.
+
+        ``features`` returns those of the second look at paths, with rows of zeros where there is none to take. ``ask``
+        returns a network's outputs for photos with their features.
         """
         rows = np.flatnonzero(self.wanted(first))
         if not len(rows):

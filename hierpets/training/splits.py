@@ -1,4 +1,4 @@
-"""The photos of a run, split, labeled and weighted: what every training step reads and none changes."""
+"""The photos of a run, split, labeled and weighted: input of every training step, changed by none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ __all__ = ["Splits", "prepare_index", "read_splits", "sample_weights", "split_so
 
 @dataclass(frozen=True)
 class Splits:
-    """``labels`` and ``weights`` (float [N], from the sampler) are those of the N training photos; ``source`` holds the
-    photos of both parts and others, with the splits that the data gives.
+    """Training and validation photos, and the ``labels`` and sampler ``weights``, float [N], of the training photos.
+
+    ``source`` holds all photos as they were read, also those of other splits, with the splits that the data states.
     """
 
     source: PhotoIndex
@@ -37,14 +38,14 @@ class Splits:
 
     @property
     def joined(self) -> Splits:
-        """Both parts as one: the training photos, then the validation photos, which weigh nothing."""
+        """Training and validation photos as one training part; the validation photos come last, with weight 0."""
         train = replace(self.train, records=self.train.records + self.val.records)
         weights = np.concatenate([self.weights, np.zeros(len(self.val))])
         return Splits(self.source, train, replace(self.val, records=()), train.labels(), weights)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Photos of both parts, species and leaves: for the log and the manifest."""
+        """Numbers of training photos, validation photos, species and leaves, for the log and the manifest."""
         return {
             "train": len(self.train),
             "val": len(self.val),
@@ -54,7 +55,7 @@ class Splits:
 
 
 def read_splits(config: TrainConfig, registry: Registry) -> Splits:
-    """The photos of ``config.data``, weighted by its sampler.
+    """Read the photos of ``config.data`` and split and weight them as configured.
 
     :raises DataError: no photos, or a class without training photos.
     :raises ConfigError: recipe ``finetune`` without validation photos.
@@ -64,13 +65,13 @@ def read_splits(config: TrainConfig, registry: Registry) -> Splits:
 
 
 def split_source(source: PhotoIndex, config: TrainConfig, registry: Registry) -> Splits:
-    """The photos of ``source`` in splits, those that have one in theirs.
+    """Split the photos of ``source``; those whose split the data states keep it.
 
     :raises DataError: a class without training photos.
     :raises ConfigError: recipe ``finetune`` without validation photos.
     :raises PluginError: the sampler does not exist or fails.
     """
-    index = _drawn(source, config)
+    index = _split(source, config)
     train, val = index.subset("train"), index.subset("val")
     if config.recipe == "finetune" and not len(val):
         raise ConfigError("recipe finetune needs validation photos to know when to stop; set val_fraction above 0")
@@ -84,7 +85,7 @@ def split_source(source: PhotoIndex, config: TrainConfig, registry: Registry) ->
 
 
 def sample_weights(labels: Labels, config: TrainConfig, registry: Registry) -> np.ndarray:
-    """float [N]: what the configured sampler makes of N photos.
+    """Return the weights, float [N], that the configured sampler gives to N photos.
 
     :raises PluginError: the sampler does not exist or fails.
     """
@@ -93,11 +94,11 @@ def sample_weights(labels: Labels, config: TrainConfig, registry: Registry) -> n
 
 
 def prepare_index(config: TrainConfig, registry: Registry) -> PhotoIndex:
-    """The photos of ``config.data``, at the configured levels, every one in a split.
+    """Read the photos of ``config.data`` at the configured levels, and assign each to a split.
 
     :raises DataError: no photos, or a class without training photos.
     """
-    return _drawn(_read(config, registry), config)
+    return _split(_read(config, registry), config)
 
 
 def _read(config: TrainConfig, registry: Registry) -> PhotoIndex:
@@ -105,7 +106,7 @@ def _read(config: TrainConfig, registry: Registry) -> PhotoIndex:
     return index.without_breeds() if config.levels == "species" else index
 
 
-def _drawn(source: PhotoIndex, config: TrainConfig) -> PhotoIndex:
+def _split(source: PhotoIndex, config: TrainConfig) -> PhotoIndex:
     index = split_index(source, seed=config.seed, val=config.val_fraction)
     check_trainable(index, breeds=config.levels != "species")
     return index

@@ -1,4 +1,4 @@
-"""The steps of a training: frozen features and heads, fine-tuning, calibration, measurement, manifest, bundle."""
+"""The steps of a training: heads on frozen features, fine-tuning, calibration, evaluation, manifest, bundle."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def run_steps(
     device: str,
     checkpoint: Checkpoint | None,
 ) -> TrainResult:
-    """The steps in order, each a function of what those before it gave."""
+    """Run the steps of a training in order and write its bundle."""
     splits = look.splits
     run.log("data", source=config.data, **splits.sizes)
     trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device, first=look.first)
-    if _goes_on(trained, splits, config, run=run, device=device):
+    if _should_finetune(trained, splits, config, run=run, device=device):
         frozen = trained
         trained = finetune_trained(frozen, splits, config, run=run, device=device, checkpoint=checkpoint)
-        if trained is not frozen:  # all networks are judged by the same photos
+        if trained is not frozen:  # all networks must be evaluated on the same photos
             judge = partial(judge_by_validation, splits=splits, config=config, device=device, progress=run.progress)
             early = tuple(judge(one, one.network.backbone, one.network.get_heads()) for one in early)
     trained = fit_cascade(early, trained, combiner=config.combiner)
@@ -70,9 +70,9 @@ def run_steps(
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     if not run.silent:
         unanswered = calibrated.policy.unanswered(calibrated.taxonomy.species)
-        for why in (unanswered, _other_breeds(trained), _none_added(trained, config)):
-            if why:
-                _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
+        for warning in (unanswered, _warn_of_unlisted(trained), _warn_of_none_added(trained, config)):
+            if warning:
+                _log.warning("%s", warning)  # metrics of the most probable class look good all the same
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
     for name, part in metrics.items():
@@ -86,12 +86,12 @@ def run_steps(
         done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
         run.log("quantized", done=done, why=why)
     run.complete(path=str(run.bundle), summary=trained.summary)
-    current_context().wait()  # nobody leaves before the bundle is there
+    current_context().wait()  # until the main process has written the bundle
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
 
 
-def _other_breeds(trained: Trained) -> str | None:
-    """Of which species breeds that are not listed may be named as one that is, and why; None if of none."""
+def _warn_of_unlisted(trained: Trained) -> str | None:
+    """Return a warning if unlisted breeds may be taken for listed ones, because too few breeds could be held out."""
     with_breeds = [name for name, breeds in trained.network.taxonomy.tree.items() if breeds]
     if not with_breeds or (trained.unlisted is not None and len(trained.unlisted) >= ENOUGH_OTHERS):
         return None
@@ -101,8 +101,8 @@ def _other_breeds(trained: Trained) -> str | None:
     )
 
 
-def _none_added(trained: Trained, config: TrainConfig) -> str | None:
-    """Why breeds of pretraining are wanted and none is there; None if all is well."""
+def _warn_of_none_added(trained: Trained, config: TrainConfig) -> str | None:
+    """Return a warning if ``pretrained_breeds`` is set but no breed was added."""
     if not config.pretrained_breeds or "pretrained" in trained.origins:
         return None
     return (
@@ -112,7 +112,10 @@ def _none_added(trained: Trained, config: TrainConfig) -> str | None:
 
 
 def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:
-    """What the bundle keeps of each network to be grown; nothing where the heads of one cannot be fitted again."""
+    """Return the manifest with the statistics of each network, and their files, so that the bundle can be grown.
+
+    Without any statistics if the heads of one network were not fitted to statistics.
+    """
     networks: tuple[Early | Trained, ...] = (*trained.early, trained)
     packed = [
         pack_statistics(one.statistics, shrinkage=one.head.shrinkage, prior=config.prior)
@@ -127,8 +130,9 @@ def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -
 def _fit_frozen(
     splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str, first: Prepared | None
 ) -> tuple[Trained, tuple[Trained, ...]]:
-    """Heads on frozen features, of the main network and of early ones: the main process fills the cache of features,
-    then the others read it.
+    """Fit heads on frozen features for the main network and for early ones.
+
+    The main process goes first and fills the feature cache, which the others then read.
     """
     context = current_context()
     if not context.is_main:
@@ -155,18 +159,21 @@ def _choose_early(
     registry: Registry,
     run: Run,
 ) -> tuple[Trained, ...]:
-    """The other backbone that saves the most when it is asked before the best one, if any does."""
-    compared = []
+    """Return the other backbone that saves the most time as an early network before ``main``; empty if none does."""
+    attempts = []
     for attempt in try_early(others, main, fit, registry, config):
-        compared.append(attempt)
+        attempts.append(attempt)
         run.log("early_candidate", **attempt.as_event())
-    return tuple(attempt.early for attempt in best_early(compared))
+    return tuple(attempt.early for attempt in best_early(attempts))
 
 
 def _compare(
     splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str, first: Prepared | None
 ) -> tuple[list[Candidate], Selection]:
-    """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
+    """Compare the candidates of recipe ``auto``.
+
+    :returns: the candidates, with the chosen one first and the others from best to worst, and a record of the choice.
+    """
     groups, folds = splits.labels.groups, assign_folds(splits.labels, folds=config.folds, seed=config.seed)
     candidates, total = [], count_candidates(config, len(folds))
     run.log("comparing", candidates=total)
@@ -194,8 +201,8 @@ def _compare(
     return [choice.candidate, *(one for one in best_first if one is not choice.candidate)], selection
 
 
-def _goes_on(frozen: Trained, splits: Splits, config: TrainConfig, *, run: Run, device: str) -> bool:
-    """Whether to fine-tune: one process decides for all, since each would measure another time."""
+def _should_finetune(frozen: Trained, splits: Splits, config: TrainConfig, *, run: Run, device: str) -> bool:
+    """Decide whether to fine-tune. The main process decides for all, since each would measure another duration."""
     if config.recipe != "auto":
         return config.recipe == "finetune"
     reason = reason_to_skip(frozen, splits, config, device=device)

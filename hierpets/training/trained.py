@@ -1,4 +1,4 @@
-"""A trained network with what it gives for photos that it was not fitted to: what every training step hands on."""
+"""A trained network with its outputs for held-out photos: the result of each training step, passed on to the next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Early", "Trained"]
 
 @dataclass(frozen=True)
 class Early:
-    """A network that is asked before the main one, as ``spec`` describes it. ``statistics`` as in :class:`Trained`."""
+    """A network that runs before the main one, as ``spec`` describes. ``statistics`` as in :class:`Trained`."""
 
     network: HierarchicalNetwork
     spec: EarlyNetwork
@@ -28,16 +28,21 @@ class Early:
 
 @dataclass(frozen=True)
 class Trained:
-    """``held_out`` maps how photos were held out, if any were, to the outputs for them; the first calibrates.
+    """A trained network with its outputs for held-out photos.
 
-    ``pretrained`` are those of photos whose breed was held out and is known from pretraining, ``unlisted`` those of
-    photos whose breed nothing knew; None where none could be held out. ``temperatures`` are those of the heads' own
-    logits, ``origins`` how each leaf of the network's taxonomy was learned.
-    ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
-    what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
-    With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
-    together; with a ``second_look``, of both looks. ``other_animals`` is what the pretrained head says of animals that
-    are no pets. ``selection`` is how backbone and heads were chosen, if they were.
+    - ``backbone``, ``spec``: the network's backbone, and how to build it again.
+    - ``head``: how the breed heads were fitted.
+    - ``held_out``: the outputs by how the photos were held out; the first entry is used for calibration.
+    - ``pretrained``, ``unlisted``: the outputs for photos whose breed was held out, and was then known to the
+      pretrained head, or to neither head; None if no breed could be held out.
+    - ``temperatures``: those of the heads' own logits.
+    - ``origins``: how each leaf of the network's taxonomy was learned.
+    - ``summary``: one line that says what was trained.
+    - ``statistics``: those that the heads can be fitted to again; None if they were not fitted to any.
+    - ``early``: networks that run before this one; all outputs above are those of the whole cascade.
+    - ``selection``: how backbone and heads were chosen, if they were.
+    - ``second_look``: whether the outputs above include a second look at doubtful photos.
+    - ``other_animals``: what the pretrained head says of animals that are no pets.
     """
 
     network: HierarchicalNetwork

@@ -1,1 +1,1 @@
-"""Networks that are asked before the main one: which, and when they answer."""
+"""Early networks, which run before the main one: choose them, and fit when they answer."""

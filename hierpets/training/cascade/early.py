@@ -1,4 +1,4 @@
-"""Which networks are asked before the main one: those that a setting names, or the one that saves the most."""
+"""Choose the early networks: those that a setting names, or the one that saves the most time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hierpets.training.trained import Trained
 __all__ = ["EarlyAttempt", "best_early", "fit_configured", "try_early"]
 
 WORTHWHILE = 0.8
-"""Share of the main network's multiply-adds that a photo may take on average, for an early network to be kept: it costs
-memory and time to load."""
+"""Keep an early network only if a photo then takes at most this share of the main network's multiply-adds on average:
+the network costs memory and time to load."""
 
 
 @dataclass(frozen=True)
 class EarlyAttempt:
-    """What a photo costs on average with the network ``early`` before the main one, as a share of that alone; ``share``
-    of the photos is answered by it.
+    """An ``early`` network before the main one. It answers ``share`` of the photos: those of which it is more certain
+    than ``threshold``. ``cost`` is the mean cost of a photo relative to the main network alone.
     """
 
     early: Trained
@@ -34,7 +34,7 @@ class EarlyAttempt:
     cost: float
 
     def as_event(self) -> dict[str, Any]:
-        """A row of the log."""
+        """Return the fields of the log event."""
         numbers = {"threshold": self.threshold, "share": self.share, "cost": self.cost}
         return {"choice": self.early.summary, **{name: round(value, 4) for name, value in numbers.items()}}
 
@@ -42,8 +42,9 @@ class EarlyAttempt:
 def fit_configured(
     config: TrainConfig, fit: Callable[..., Trained], first: Prepared | None = None
 ) -> tuple[Trained, tuple[Trained, ...]]:
-    """The main network, and those before it, that the settings name; ``fit`` makes a network of a choice. ``first`` is
-    the backbone of the main one, if it is prepared.
+    """Fit the main network and the early ones that the settings name.
+
+    ``fit`` fits the network of a choice. ``first`` is the main network's backbone, if it has been prepared already.
 
     :raises ConfigError: an early network needs larger photos than the main one.
     """
@@ -52,13 +53,16 @@ def fit_configured(
 
 
 def _fit_early(choice: FrozenChoice, main: Trained, fit: Callable[..., Trained]) -> Trained:
-    """A network that sees photos as they are decoded for the main one."""
+    """Fit an early network to photos decoded as for the main one.
+
+    :raises ConfigError: it needs larger photos.
+    """
     side = main.backbone.preprocess.decoded_side
     early = fit(choice, decoded_side=side, second_look=False)
-    wanted = early.backbone.preprocess.decoded_side
-    if wanted > side:
+    needed = early.backbone.preprocess.decoded_side
+    if needed > side:
         raise ConfigError(
-            f"early: {choice.backbone} needs photos decoded to {wanted} pixels, the main backbone to {side}; choose a "
+            f"early: {choice.backbone} needs photos decoded to {needed} pixels, the main backbone to {side}; choose a "
             "smaller size or a larger crop"
         )
     return early
@@ -71,21 +75,24 @@ def try_early(
     registry: Registry,
     config: TrainConfig,
 ) -> Iterator[EarlyAttempt]:
-    """The best choice (``others``, best first) of each backbone that costs less than the main one, asked before it."""
-    whole = max(multiply_adds(main.backbone), 1)  # a network may have none that are counted
+    """Try each backbone that is cheaper than the main one as an early network, with its best choice.
+
+    ``others`` are the other candidates, best first.
+    """
+    main_cost = max(multiply_adds(main.backbone), 1)  # a network may have no layers that are counted
     best = {str(other.choice.backbone): other.choice for other in reversed(others)}
     for choice in best.values():
         backbone, _ = build_backbone(registry, choice.backbone.name, choice.backbone.options)
-        own = multiply_adds(backbone) / whole
-        if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
+        cost = multiply_adds(backbone) / main_cost
+        if cost < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
             early = _fit_early(choice, main, fit)
-            if early.network.taxonomy != main.network.taxonomy:  # they know other breeds from pretraining
+            if early.network.taxonomy != main.network.taxonomy:  # it knows other breeds from pretraining
                 continue
             (spec,) = (one.spec for one in fit_cascade([early], main, combiner=config.combiner).early)
-            yield EarlyAttempt(early, spec.threshold, spec.share, own + 1 - spec.share)
+            yield EarlyAttempt(early, spec.threshold, spec.share, cost + 1 - spec.share)
 
 
 def best_early(attempts: Sequence[EarlyAttempt]) -> list[EarlyAttempt]:
-    """The one that costs least, if it is worthwhile."""
+    """Return the cheapest attempt if it is worthwhile, else an empty list."""
     best = min(attempts, key=lambda attempt: attempt.cost, default=None)
     return [best] if best is not None and best.cost <= WORTHWHILE else []

@@ -1,7 +1,7 @@
-"""Early networks before the main one: when each of them answers, and what the whole gives for photos held out.
+"""Fit a cascade: when each early network answers, and the outputs of the whole cascade for held-out photos.
 
-The outputs of all networks for the same photos are put together by the rule that will be served, so that temperatures,
-thresholds and their promise are fitted to the cascade as one model.
+The outputs of all networks for the same photos are combined by the rule that prediction uses, so that temperatures,
+thresholds and the error rate that they promise are fitted to the cascade as one model.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from hierpets.training.trained import Early, Trained
 __all__ = ["MOST_LOST", "fit_cascade", "fit_early_threshold"]
 
 LEAST_THRESHOLD = 0.8
-"""However seldom an early network is wrong: where it is less sure than that, the main one would name the breed more
-often (docs/experiments.md)."""
+"""Smallest threshold of an early network, however rarely it is wrong: the main network would name the breed of less
+certain photos more often (docs/experiments.md)."""
 MOST_LOST = 0.001
-"""Share of the photos held out that an early network may cost: those that it answers wrong and the main network right,
-less those the other way round."""
+"""Share of the held-out photos that an early network may lose: those that it gets wrong and the main network right,
+minus those that it gets right and the main network wrong."""
 
 
 def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) -> Trained:
-    """The main network with early ones before it, in the order in which they are asked, and what they give together for
-    the photos that none of them was fitted to.
+    """Put ``early`` networks before the main one, in the order in which they run, and combine their held-out outputs.
 
-    :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure; or the networks know
-        different breeds from pretraining.
+    :raises ConfigError: no photo was held out, which thresholds need; or the networks know different breeds from
+        pretraining.
     """
     if not early:
         return main
     calibrating = next(iter(main.held_out), None)
     if calibrating is None:
         raise ConfigError("early: too few photos to hold any out; add photos, or ask no network before the main one")
-    odd = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)
-    if odd is not None:
+    other = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)
+    if other is not None:
         raise ConfigError(
-            f"early: {odd.spec.name} knows other breeds from pretraining than {main.spec.name}; choose backbones of "
+            f"early: {other.spec.name} knows other breeds from pretraining than {main.spec.name}; choose backbones of "
             "the same pretraining, or set pretrained_breeds to false"
         )
     judged = main.held_out[calibrating]
@@ -66,28 +65,32 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
 
 
 def fit_early_threshold(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
-    """The least threshold above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
+    """Return the least threshold with which an early network loses at most :data:`MOST_LOST` of N photos.
 
-    For N photos: how ``certain`` it is, float [N], and whether it and the main network are right, bool [N].
+    ``certain`` float [N] is the certainty of the early network, which answers photos above the threshold. ``right`` and
+    ``main_right``, bool [N], tell whether it and the main network are right.
     """
     order = np.argsort(-certain, kind="stable")
     lost = np.cumsum(main_right[order].astype(int) - right[order])
     too_much = lost > MOST_LOST * len(certain)
     first = int(too_much.argmax()) if too_much.any() else len(certain)
-    # The photo that is one too many does not pass, nor do those that are as certain as it.
+    # The first photo that is one too many must not pass, nor may others of the same certainty.
     return float(certain[order[first]]) if first < len(certain) else 0.0
 
 
 @dataclass(frozen=True)
 class _Cascade:
-    """The rule that is served, for outputs that are known; ``main`` is the calibration of the main network."""
+    """The rule of prediction, applied to known outputs. ``main`` is the calibration of the main network.
+
+    ``learned`` bool [L]: the leaves that are not from pretraining.
+    """
 
     main: Calibration
     learned: np.ndarray
     early: tuple[EarlyNetwork, ...] = ()
 
     def __call__(self, early: Sequence[HeldOutOutputs], last: HeldOutOutputs) -> HeldOutOutputs:
-        """For each photo of the main network's outputs, those of the first network that is sure."""
+        """Return, for each photo in ``last``, the outputs of the first network that is certain enough."""
         found, stage = ask_in_turn(
             [_same_photos(one, last).outputs for one in early],
             last.outputs,
@@ -99,16 +102,16 @@ class _Cascade:
         return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=stage == len(self.early))
 
     def of(self, early: Sequence[HeldOutOutputs | None], last: HeldOutOutputs | None) -> HeldOutOutputs | None:
-        """The same for photos that may be missing: then from all."""
+        """Like :meth:`__call__`, for outputs that may be None: if they are, all networks lack them."""
         parts = [part for part in early if part is not None]
         return None if last is None else self(parts, last)
 
     def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
-        """How certain a network of these ``temperatures`` is of each photo, float64 [N]."""
+        """Return how certain a network with these ``temperatures`` is of each photo, float64 [N]."""
         return self.main.with_temperatures(temperatures).certainty(outputs.outputs, self.learned)
 
     def right(self, outputs: HeldOutOutputs) -> np.ndarray:
-        """bool [N]: whether the most probable leaf is the label; where the breed is unknown, the species."""
+        """Whether the most probable leaf is the label, bool [N]; for unknown breeds, the most probable species."""
         taxonomy = self.main.taxonomy
         joint = self.main.with_temperatures(outputs.temperatures(taxonomy)).joint(outputs.outputs)
         species = most_probable_species(joint, taxonomy) == outputs.labels.species
@@ -122,7 +125,7 @@ def _fit(
     unlisted: HeldOutOutputs | None,
     cascade: _Cascade,
 ) -> _Cascade:
-    """Temperatures and threshold of each early network, then temperatures of the main one: of what is left to it."""
+    """Fit temperatures and threshold of each early network, then temperatures of the main one to the other photos."""
     taxonomy = cascade.main.taxonomy
     for one, own in zip(early, outputs, strict=True):
         temperatures = own.temperatures(taxonomy, one.unlisted)
@@ -144,7 +147,7 @@ def _fit(
 
 
 def _same_photos(outputs: HeldOutOutputs, others: HeldOutOutputs) -> HeldOutOutputs:
-    """The outputs for the photos of ``others``, in their order."""
+    """Return the outputs for the photos of ``others``, in their order."""
     if outputs.paths == others.paths:
         return outputs
     row = {path: number for number, path in enumerate(outputs.paths)}

@@ -1,1 +1,1 @@
-"""Photos as features of a frozen backbone: computed once, here or on a cluster, and kept."""
+"""Features of a frozen backbone: computed once, in this process or on a cluster, and cached."""

@@ -1,4 +1,4 @@
-"""Features cached by content: a photo renamed or copied is not computed again."""
+"""Cache features by the content of photos: a renamed or copied photo is not computed again."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ FEATURE_FILE = "features.sqlite"
 
 
 class FeatureKey(NamedTuple):
-    """What computes a vector, and of which photo."""
+    """What computed a vector, and from which photo."""
 
     fingerprint: str
     photo: str
 
 
 class FeatureCache:
-    """Vectors [D] in one SQLite file, by what computes them (backbone and view) and photo; safe against crashes."""
+    """Vectors [D] in a crash-safe SQLite file, by photo and by what computed them (backbone and view)."""
 
     def __init__(self, folder: Path, feature_dim: int, kind: type[SqliteCache] = SqliteCache):
         self._file, self._feature_dim = folder / FEATURE_FILE, feature_dim
         self._cache = kind(self._file, _prepare)
 
     def get(self, keys: Iterable[FeatureKey]) -> dict[FeatureKey, np.ndarray]:
-        """The vectors that are there and whole, float32 [D] each."""
+        """Return the vectors that are present and intact, float32 [D] each."""
         query = "SELECT vector FROM feature WHERE fingerprint = ? AND photo = ?"
         found = {}
         for key in keys:

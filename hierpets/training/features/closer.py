@@ -1,4 +1,4 @@
-"""The view of a second look: the animal in a photo, cut out where it is small, as it will be when the model is used."""
+"""The view of a second look: a crop around the animal if it is small in the photo, as in prediction."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hierpets.workers import cores
 
 __all__ = ["CloserView"]
 
-MOST = 8  # photos that are looked at by the detector at a time
+MOST = 8  # photos in the detector at a time
 
 
 @dataclass(frozen=True)
 class CloserView:
-    """A photo, cut down to an animal of one of the ``species`` where that is small.
+    """Crop a photo to a small animal of one of the ``species``.
 
-    Features that are kept are known by ``rule``: the version of the detector, and all that decides what is cut out.
+    ``rule`` holds the detector's version and all parameters of the crop, so that cached features depend on them.
     """
 
     species: tuple[str, ...]
@@ -37,7 +37,7 @@ class CloserView:
 
     @classmethod
     def of(cls, species: Sequence[str]) -> CloserView | None:
-        """That of a model's species; None where the detector knows none of them."""
+        """Return the view for a model's species; None if the detector knows none of them."""
         known = known_animals(species)
         return cls(known) if known else None
 
@@ -48,11 +48,11 @@ class CloserView:
         return part.cut(photo)
 
     def features(self, extractor: FeatureExtractor, paths: Sequence[str], *, progress: Progress) -> np.ndarray:
-        """The features float32 [N, D] of a second look at photos, by their paths; zero without a small animal."""
+        """Return the features float32 [N, D] of a second look at photos; rows without a small animal are zero."""
         return extractor.features_of_views(paths, [self] * len(paths), task="features (second look)", progress=progress)
 
 
 @cache
 def _detector() -> Detector:
-    """One for a process, whose photos are read by as many threads; each of its graphs takes memory."""
+    """Return the detector of this process, with a graph for each thread that reads photos, up to a limit for memory."""
     return Detector(workers=min(cores(), MOST))

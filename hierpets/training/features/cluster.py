@@ -1,4 +1,4 @@
-"""Features that the workers of a Ray cluster compute, of photos wherever they are, kept by the driver as they come."""
+"""Compute features on the workers of a Ray cluster; the driver stores them as they arrive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BATCH = 32  # photos that a worker gets at a time
 
 @dataclass(frozen=True)
 class ClusterFeatures:
-    """What workers need to know, and the ``folder`` of this machine where their features are kept."""
+    """What workers need to compute features, and the ``folder`` on the driver where these are stored."""
 
     address: str
     registry: Path
@@ -47,9 +47,9 @@ class ClusterFeatures:
 class ClusterExtractor(FeatureExtractor):
     """A frozen backbone that runs on the workers of the cluster that Ray is connected to.
 
-    The driver reads no photo: features are kept by the photo's address rather than its content, in the folder of the
-    run, so that a run that was stopped computes none again. Beside them are the digests of the photos, which workers
-    take of the bytes that they have read.
+    The driver reads no photos. So features are stored by the photo's address, not its content, and in the run folder,
+    where a resumed run finds them. Beside them are digests of the photos, which the workers compute from the bytes that
+    they read.
     """
 
     def __init__(self, backbone: Backbone, task: ClusterFeatures):
@@ -58,11 +58,11 @@ class ClusterExtractor(FeatureExtractor):
 
     @cached_property
     def _state(self) -> Any:
-        """The weights, in Ray's store: every job needs them."""
+        """A reference to the weights in Ray's object store, shared by all jobs."""
         return require_ray().put({name: t.cpu().numpy() for name, t in self._backbone.module.state_dict().items()})
 
     def _keys(self, paths: list[str]) -> list[str]:
-        return [os.fsencode(path).hex() for path in paths]  # a name may be no text
+        return [os.fsencode(path).hex() for path in paths]  # a file name may not be valid text
 
     def _digests(self, paths: Sequence[str], keys: list[str]) -> list[str]:
         with closing(PhotoDigests(self._task.folder)) as digests:
@@ -101,7 +101,7 @@ class ClusterExtractor(FeatureExtractor):
 def _finished(
     rows: Sequence[dict[str, Any]], works: Sequence[Work], on_error: Callable[[Work, str], None] | None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Number and features of each row; ``on_error`` gets what could not be read, which raises without it."""
+    """Yield the index and features of each readable row; pass errors to ``on_error``, or raise them without it."""
     for row in rows:
         if row["error"] is None:
             yield row["row"], np.frombuffer(row["vector"], np.float32)
@@ -112,7 +112,7 @@ def _finished(
 
 
 class FeatureWorker:
-    """The backbone on one core or GPU."""
+    """A worker that runs the backbone on one core or GPU."""
 
     def __init__(self, task: ClusterFeatures, state: Any):
         import ray
@@ -120,21 +120,23 @@ class FeatureWorker:
 
         plugin = load_registry(task.registry).get("backbone", task.spec.name)
         backbone: Backbone = plugin.call_without_weights(**task.spec.options)
-        # A copy: what Ray hands out is read-only.
+        # A copy: arrays from Ray are read-only.
         weights = {name: torch.tensor(array) for name, array in ray.get(state).items()}
         backbone.module.load_state_dict(weights)
         backbone = replace(backbone, preprocess=task.preprocess)
         self._extractor = FeatureExtractor(backbone, task.device, threads=1)
 
     def __call__(self, batch: pa.Table, views: Sequence[View]) -> pa.Table:
-        """For a table of ``row``, ``path`` and ``view``, the number of one of the ``views``: a table of ``row``,
-        ``vector`` (float32 [D] as bytes), the ``digest`` of the photo, and ``error``.
+        """Compute the features of a batch.
+
+        The batch has columns ``row``, ``path`` and ``view``, an index into ``views``. The result has columns ``row``,
+        ``digest`` of the photo, ``vector`` (float32 [D] as bytes) and ``error``; one of the last two is null.
         """
         import pyarrow as pa
 
         rows, paths = batch["row"].to_pylist(), list(map(os.fsdecode, batch["path"].to_pylist()))
         contents = [read_content(path) for path in paths]
-        # What has no bytes is read by its name, which tells why, or draws it.
+        # Without bytes, the path is read again, which raises the error, or draws a synthetic photo.
         photos: list[Photo] = [content or path for content, path in zip(contents, paths, strict=True)]
         errors: dict[int, str] = {}
         chosen = [views[number] for number in batch["view"].to_pylist()]

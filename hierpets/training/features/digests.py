@@ -1,4 +1,4 @@
-"""Digests of photos by their addresses, kept as the workers of a cluster take them."""
+"""Digests of photos by address, as computed by the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIGEST_FILE = "digests.sqlite"
 
 
 class PhotoDigests:
-    """A SQLite file in a folder, safe against crashes.
+    """A crash-safe SQLite file of digests in a folder.
 
     :raises DataError: it cannot be opened or written.
     """
@@ -26,9 +26,9 @@ class PhotoDigests:
         self._store = SqliteStore(self._file, _prepare)
 
     def get(self, paths: Iterable[str]) -> list[str]:
-        """The digest of each photo.
+        """Return the digest of each photo.
 
-        :raises DataError: one was never put there.
+        :raises DataError: a photo has none.
         """
         found = []
         for path in paths:
@@ -40,7 +40,7 @@ class PhotoDigests:
 
     def put(self, digests: Mapping[str, str]) -> None:
         """Store digests by path."""
-        rows = ((os.fsencode(path), digest) for path, digest in digests.items())  # a name may be no text
+        rows = ((os.fsencode(path), digest) for path, digest in digests.items())  # a file name may not be valid text
         self._store.store("INSERT OR REPLACE INTO photo VALUES (?, ?)", rows)
 
     def close(self) -> None:

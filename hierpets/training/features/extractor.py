@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, each view of each photo computed once."""
+"""Extract features with a frozen backbone; each view of each photo is computed once."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ from hierpets.workers import cores
 
 __all__ = ["VIEWS", "FeatureExtractor", "NothingToSee", "View", "Work"]
 
-PIXELS_VERSION = 2  # raised whenever the same photo comes to other pixels
-# Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
+PIXELS_VERSION = 2  # to be raised whenever decoding or preprocessing gives other pixels for the same photo
+# Small batches fit into a CPU's cache: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU needs more.
 BATCH, GPU_BATCH = 4, 64
 STORED = 1024  # photos whose features are in memory at a time
 CORNER = 0.85
 View = Callable[[np.ndarray], np.ndarray]
-"""What becomes of a photo before it is cut to the network's square. One that cuts out small parts has a ``detail``, a
-whole number: how many times as large it wants the photo to be decoded. It raises :class:`NothingToSee` where there is
-nothing to cut out: then all features are zero, as a backbone's own hardly ever are."""
+"""A change to a photo before it is cropped to the network's square. A view that crops small parts has an attribute
+``detail``, int: how many times as large as usual it needs the photo decoded. It raises :class:`NothingToSee` if there
+is nothing to crop; then all features are zero, which a backbone's own features hardly ever are."""
 
 
 class NothingToSee(ImageError):
-    """A photo in which a view finds nothing that it could show."""
+    """A view finds nothing to show in a photo."""
 
 
 def corner(photo: np.ndarray, *, bottom: bool, right: bool) -> np.ndarray:
-    """One corner of a photo [H, W, 3], 85% of each side."""
+    """Crop a photo [H, W, 3] to one corner, 85% of each side."""
     height, width = (round(side * CORNER) for side in photo.shape[:2])
     rows = slice(-height, None) if bottom else slice(height)
     return photo[rows, -width:] if right else photo[rows, :width]
 
 
 def flip(photo: np.ndarray) -> np.ndarray:
-    """Left for right."""
+    """Mirror a photo horizontally."""
     return photo[:, ::-1]
 
 
 def plain(photo: np.ndarray) -> np.ndarray:
-    """Unchanged."""
+    """Return a photo unchanged."""
     return photo
 
 
@@ -64,18 +64,18 @@ VIEWS: dict[str, tuple[View, ...]] = {
     "flip": (plain, flip),
     "crops": (plain, *(partial(corner, bottom=b, right=r) for b in (False, True) for r in (False, True))),
 }
-"""What the features of a photo are averaged over when heads are fitted; a photo is always served plain."""
+"""Views over which the features of a photo are averaged when heads are fitted; prediction always uses the plain one."""
 
 TASKS = {
     "plain": "features (no augmentation)",
     "flip": "features (horizontal flip)",
     "crops": "features (four corner crops)",
 }
-"""What progress calls the work on each kind of views."""
+"""Task names for progress, by kind of views."""
 
 
 class Work(NamedTuple):
-    """A photo, what it is cached by, and the view of it whose features are wanted."""
+    """A photo, its cache key, and the view whose features are to be computed."""
 
     path: str
     key: str
@@ -83,10 +83,10 @@ class Work(NamedTuple):
 
 
 class FeatureExtractor:
-    """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch elsewhere.
+    """Run a frozen backbone: with OpenVINO on the CPU, with torch on other devices.
 
-    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy. ``threads`` limits
-    those of the CPU; None: one per core.
+    The backbone's module stays on its device and is not changed; other devices run a copy. ``threads`` is the number of
+    CPU threads; None means one per core.
     """
 
     def __init__(self, backbone: Backbone, device: str = "cpu", *, threads: int | None = None):
@@ -95,7 +95,7 @@ class FeatureExtractor:
 
     @cached_property
     def _fingerprint(self) -> str:
-        """What the cache knows the features by. The backbone is traced for it: not before it is asked for."""
+        """Identifies the backbone in the cache. Computed on first use, because it traces the backbone."""
         with self._backbone.guard():
             return f"{fingerprint(self._backbone)}:{PIXELS_VERSION}"
 
@@ -107,13 +107,13 @@ class FeatureExtractor:
         task: str = "",
         progress: Progress = no_progress,
     ) -> np.ndarray:
-        """Features float32 [N, D] of N photos, averaged over some views (or ``VIEWS[views]``), from the cache where
-        their content is.
+        """Return the features float32 [N, D] of N photos, averaged over ``views``, a key of :data:`VIEWS` or a tuple.
 
-        ``progress`` gets how many of N x views are done, as ``task`` or under a name that fits the views.
+        Cached features are not computed again. ``progress`` counts the views of all photos, as ``task``, or by default
+        under a name that fits ``views``.
 
-        :raises ImageError: a photo that cannot be read, by name.
-        :raises PluginError: the backbone does not give what it says.
+        :raises ImageError: a photo cannot be read; the message names it.
+        :raises PluginError: the features are not finite, or of another shape than the plugin declares.
         """
         chosen = VIEWS[views] if isinstance(views, str) else views
         name = task or TASKS.get(str(views), "features")
@@ -130,12 +130,12 @@ class FeatureExtractor:
     def features_of_views(
         self, paths: Sequence[str], views: Sequence[View], *, task: str, progress: Progress = no_progress
     ) -> np.ndarray:
-        """Features float32 [N, D] of N photos, each through a view of its own; errors as :meth:`features`."""
+        """Return the features float32 [N, D] of N photos, each through its own view; raises as :meth:`features`."""
         works = [Work(*one) for one in zip(paths, self._keys(list(paths)), views, strict=True)]
         return self._stacked(works, partial(_further, progress, 0, len(paths), task))
 
     def store(self, paths: Sequence[str], views: str = "plain", *, progress: Progress = no_progress) -> StoredRows:
-        """The same features in a file, as many as there may be."""
+        """Like :meth:`features`, but stored in a file, for more photos than fit into memory."""
         rows, count = StoredRows(self._backbone.feature_dim), len(VIEWS[views])
         for start in range(0, len(paths), STORED):
             further = partial(_further, progress, start * count, len(paths) * count)
@@ -145,8 +145,9 @@ class FeatureExtractor:
     def examine(
         self, paths: Sequence[str], *, progress: Progress = no_progress
     ) -> tuple[dict[str, str], Sequence[str]]:
-        """The photos that cannot be read, each with the message, and the digest of every photo, in their order; the
-        features of all others are cached meanwhile.
+        """Find the photos that cannot be read, while computing and caching the features of all others.
+
+        :returns: the error message of each unreadable photo by path, and the digest of every photo in order.
         """
         keys, reasons = self._keys(list(paths)), dict[str, str]()
         for start in range(0, len(paths), STORED):
@@ -163,8 +164,10 @@ class FeatureExtractor:
         views: Sequence[View] | None = None,
         on_error: Callable[[int, str], None] | None = None,
     ) -> dict[int, np.ndarray]:
-        """Features float32 [D] of photos by their numbers, computed here and now, each through its view if there are
-        some; ``on_error`` gets number and reason of one that cannot be read.
+        """Return the features float32 [D] of photos by index, computed without the cache.
+
+        Photo ``i`` is seen through ``views[i]``, or plain by default. ``on_error`` receives the index of each photo
+        that cannot be read, and the reason; without it, the error is raised.
         """
         found: dict[int, np.ndarray] = {}
         for rows, vectors in self._batches(photos, views or [plain] * len(photos), on_error):
@@ -175,7 +178,7 @@ class FeatureExtractor:
         return [content_key(path) for path in paths]
 
     def _digests(self, paths: Sequence[str], keys: list[str]) -> list[str]:
-        """Those of photos whose features are cached by ``keys``."""
+        """Return the digests of photos whose cache keys are ``keys``."""
         return keys
 
     def _open_cache(self) -> FeatureCache:
@@ -194,26 +197,29 @@ class FeatureExtractor:
         progress: Callable[[int], None],
         on_error: Callable[[Work, str], None] | None = None,
     ) -> dict[FeatureKey, np.ndarray]:
-        """The features of all works; a photo that cannot be read raises, or is left out with ``on_error``."""
-        # Equal photos are computed once; the first path stands for all.
+        """Return the features of all works, cached or computed.
+
+        With ``on_error``, photos that cannot be read are left out; without it, they raise.
+        """
+        # Photos of equal content are computed once, from the first path.
         wanted = {self._cached_as(work): work for work in reversed(works)}
         with closing(self._open_cache()) as cache:
             known = cache.get(wanted)
             missing = [key for key in reversed(wanted) if key not in known]
             done = len(works) - len(missing)
             progress(done)
-            for fresh in self._compute([wanted[key] for key in missing], on_error):
-                named = {missing[row]: vector for row, vector in fresh.items()}
-                cache.put(named)
-                known |= named
-                done += len(fresh)
+            for computed in self._compute([wanted[key] for key in missing], on_error):
+                vectors = {missing[row]: vector for row, vector in computed.items()}
+                cache.put(vectors)
+                known |= vectors
+                done += len(computed)
                 progress(done)
         return known
 
     def _compute(
         self, works: Sequence[Work], on_error: Callable[[Work, str], None] | None
     ) -> Iterator[dict[int, np.ndarray]]:
-        """Features float32 [D] of works by their numbers, some at a time."""
+        """Yield the features float32 [D] of works by index, a batch at a time."""
         batches = self._batches(
             [work.path for work in works],
             [work.view for work in works],
@@ -225,7 +231,7 @@ class FeatureExtractor:
     def _batches(
         self, photos: Sequence[Photo], views: Sequence[View], on_error: Callable[[int, str], None] | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers int64 [B] and features float32 [B, D] of photos, each through its view."""
+        """Yield indices int64 [B] and features float32 [B, D] of photos, each through its view."""
         if not photos:
             return
         preprocess, unseen = self._backbone.preprocess, list[int]()
@@ -249,17 +255,17 @@ class FeatureExtractor:
         )
         for rows, inputs in batches:
             yield rows, self._features_of(inputs)
-            yield from self._nothing(unseen)
-        yield from self._nothing(unseen)
+            yield from self._zeros(unseen)
+        yield from self._zeros(unseen)
 
-    def _nothing(self, unseen: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """What is told of photos in which a view finds nothing, which are ``unseen`` no more."""
+    def _zeros(self, unseen: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield zeros as the features of the ``unseen`` photos, in which a view found nothing, and clear that list."""
         if unseen:
             yield np.array(unseen), np.zeros((len(unseen), self._backbone.feature_dim), np.float32)
             unseen.clear()
 
     def _features_of(self, inputs: np.ndarray) -> np.ndarray:
-        """Features float32 [B, D] of inputs [B, 3, h, w]."""
+        """Return the features float32 [B, D] of inputs [B, 3, h, w]."""
         with self._backbone.guard():
             self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
             return _checked(self._run(inputs), self._backbone.feature_dim)
@@ -279,7 +285,7 @@ class FeatureExtractor:
         @torch.inference_mode()
         def run(inputs: np.ndarray) -> np.ndarray:
             images = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
-            with exact_float32:  # as on a CPU
+            with exact_float32:  # the precision of a CPU
                 features: np.ndarray = module(images.to(self._device)).float().cpu().numpy()
             return features
 
@@ -287,12 +293,12 @@ class FeatureExtractor:
 
 
 def _further(progress: Progress, before: int, total: int, task: str, done: int, _of: int | None = None) -> None:
-    """Pass on the progress of a part, which begins after ``before`` of the whole."""
+    """Report the progress of a part that begins after the first ``before`` of ``total``."""
     progress(task, before + done, total)
 
 
 def _reason(error: ImageError, photo: Photo) -> str:
-    """The message without the photo's name in front of it: an equal photo may have another."""
+    """Return the error message without the photo's name, which may differ between photos of equal content."""
     return without_name(error, photo if isinstance(photo, str) else UNNAMED)
 
 
@@ -303,7 +309,10 @@ def _view_name(view: View) -> str:
 
 
 def _checked(features: np.ndarray, feature_dim: int) -> np.ndarray:
-    """Features [B, D] as they are, if D is what the plugin says and all are finite."""
+    """Return features [B, D] unchanged.
+
+    :raises PluginError: D is not the plugin's ``feature_dim``, or a feature is not finite.
+    """
     if features.shape[1:] != (feature_dim,):
         raise PluginError(f"the backbone returns features of shape {features.shape[1:]}, expected ({feature_dim},)")
     if not np.isfinite(features).all():

@@ -1,4 +1,4 @@
-"""Photos as features, with all that heads are fitted to."""
+"""The features, labels and weights that heads are fitted to."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hierpets.training.splits import Splits
 
 __all__ = ["FeatureSet", "extract_feature_set"]
 
-BATCH = 4096  # photos that are in memory at a time
+BATCH = 4096  # photos in memory at a time
 Rows = np.ndarray | StoredRows
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """N photos as features float32 [N, D], with their labels and their weights float [N].
+    """The ``features`` float32 [N, D] of N photos, with their labels and weights, float [N].
 
-    ``views`` [N, D] are what heads are fitted to: the same features, or their mean over several views of each photo.
-    What is held out is judged by ``features``, as it will be served. Both may lie in a file, to be read in batches.
+    Heads are fitted to ``views`` [N, D]: the same features, or their mean over several views of each photo. Held-out
+    photos are evaluated with ``features``, as in prediction. Both may be stored in a file and read in batches.
     """
 
     features: Rows
@@ -38,12 +38,12 @@ class FeatureSet:
         return len(self.labels)
 
     def batches(self) -> Iterator[slice]:
-        """Consecutive rows that fit into memory, together all."""
+        """Yield consecutive slices that cover all rows and fit into memory one at a time."""
         for start in range(0, len(self), BATCH):
             yield slice(start, min(start + BATCH, len(self)))
 
     def where(self, rows: np.ndarray) -> FeatureSet:
-        """The photos where ``rows`` (bool [N]) is true, in memory."""
+        """Return the photos where ``rows``, bool [N], is true, in memory."""
         return replace(
             self,
             features=np.asarray(self.features)[rows],
@@ -54,7 +54,7 @@ class FeatureSet:
 
 
 def extract_feature_set(splits: Splits, extractor: FeatureExtractor, view: str, progress: Progress) -> FeatureSet:
-    """The training photos as features in a file, with heads to be fitted to the mean over ``view``."""
+    """Extract the features of the training photos into a file, and their mean over the views of ``view``."""
     features = extractor.store(splits.train.paths, progress=progress)
     views = features if view == "plain" else extractor.store(splits.train.paths, view, progress=progress)
     return FeatureSet(features, views, splits.labels, splits.weights, splits.taxonomy)

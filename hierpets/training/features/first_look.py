@@ -1,6 +1,4 @@
-"""A first look at the photos, before anything is learned: which cannot be read, which are the same under two labels,
-and which show one animal.
-"""
+"""Examine the photos before training: which are unreadable, identical under two labels, or of the same animal."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ _NAMED = 5
 
 
 class FirstFindings(NamedTuple):
-    """Why photos cannot be read, by path, and the individual of those that look alike and that the data says nothing
-    of.
+    """The reasons why photos are ``unreadable``, and the ``individuals`` found by likeness, both by path.
+
+    Only photos whose individual the data does not state are compared.
     """
 
     unreadable: dict[str, str]
@@ -42,9 +41,10 @@ class FirstFindings(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstLook:
-    """The photos that can be read, split anew so that those of an individual lie on one side, and what was found. The
-    main process, which looked for all, has more: ``seen``, the training photos as they were when it looked, and the
-    ``first`` candidate, with which it looked.
+    """The readable photos, split again so that all photos of an individual are on one side, and the findings.
+
+    In the main process, which examines the photos for all, ``seen`` identifies the training photos by their content at
+    that time, and ``first`` is the backbone that it used, that of the first candidate. Elsewhere they are empty.
     """
 
     splits: Splits
@@ -56,9 +56,9 @@ class FirstLook:
 def look_at_photos(
     splits: Splits, config: TrainConfig, *, registry: Registry, device: str, progress: Progress
 ) -> FirstLook:
-    """Look at all photos, in the main process. The features that it computes meanwhile are cached.
+    """Examine all photos in the main process, and share the findings. The features that it computes are cached.
 
-    :raises DataError: with ``config.strict``, photos that cannot be read; without it, if a class has no other.
+    :raises DataError: photos cannot be read, and ``config.strict`` is set or a class has no others.
     """
     context = current_context()
     found, digests, first = FirstFindings({}, {}), dict[str, str](), None
@@ -89,7 +89,7 @@ def look_at_photos(
 def _look(
     splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress
 ) -> tuple[FirstFindings, dict[str, str]]:
-    """What was found, and the digest of every photo by its path."""
+    """Return the findings, and the digest of every photo by path."""
     both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
     unreadable, digests = extractor.examine(both.paths, progress=progress)
     _warn_of_contradictions(both, digests, unreadable)
@@ -99,7 +99,7 @@ def _look(
 
 
 def _warn_of_lookalikes(splits: Splits) -> None:
-    """Warn of classes that are likely misspelled, the first in a line each."""
+    """Warn of classes whose names are likely misspelled: the first few in a line each, the others by number."""
     found = [*find_lookalikes(splits.taxonomy).values()]
     for line in found[:_NAMED]:
         _log.warning("%s", line)
@@ -108,7 +108,7 @@ def _warn_of_lookalikes(splits: Splits) -> None:
 
 
 def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadable: dict[str, str]) -> None:
-    """Warn of identical files with two labels, of which one is wrong: what they teach cancels out."""
+    """Warn of identical files with different labels, of which at most one can be right."""
     found = [pair for pair in find_contradictions(index.records, digests) if pair[0].path not in unreadable]
     if found:
         one, other = found[0]
@@ -120,7 +120,7 @@ def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadabl
 
 
 def _warn_of_single_photos(splits: Splits) -> None:
-    """Warn of breeds and species with one photo: it is learned from, and none is left to tell how well."""
+    """Warn of breeds and species with a single photo: it is used for training, and none is left to evaluate on."""
     photos = Counter(splits.train.leaf_of(record) for record in (*splits.train.records, *splits.val.records))
     if single := [leaf for leaf in splits.taxonomy.leaves if photos[leaf] == 1]:
         _log.warning(
@@ -130,8 +130,9 @@ def _warn_of_single_photos(splits: Splits) -> None:
 
 
 def _warn_of_individuals(splits: Splits) -> None:
-    """Warn of classes whose photos all show one animal, of which nothing can be held out that says how others are told;
-    and of other animals on both sides, where the data says which side a photo is on.
+    """Warn of classes whose photos all show one animal: nothing can be held out to measure how others are recognized.
+
+    Warn as well of other animals that are on both sides of a split that the data states.
     """
     train, val = ({record.of_individual for record in part.records} for part in (splits.train, splits.val))
     animals = Counter(label for label, *_ in train | val)

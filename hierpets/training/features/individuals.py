@@ -1,4 +1,4 @@
-"""Photos too alike to be of two animals, such as those of a burst: found by their features, within each class."""
+"""Find photos of the same animal, such as a burst, by the similarity of their features within a class."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ __all__ = [
     "look_for_individuals",
 ]
 
-# Of the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
+# Relative to the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
 TOO_ALIKE = 1.5
-MOST_PHOTOS = 20_000  # whose features are held in memory
-ASKED = 200  # photos that show how far a corner is from the whole
-BLOCK = 1024  # rows that are compared at a time
-MOST_STRANGERS = 0.02  # of pairs of photos of different classes: hardly any for a backbone that tells them apart
+MOST_PHOTOS = 20_000  # limited by memory for their features
+SAMPLED = 200  # photos by which the distance between a photo and its corner is measured
+BLOCK = 1024  # rows compared at a time
+# Share of pairs of photos of different classes that may be too alike: hardly any if the backbone tells classes apart.
+MOST_STRANGERS = 0.02
 
 
 def look_for_individuals(
     index: PhotoIndex, extractor: FeatureExtractor, config: TrainConfig, *, progress: Progress = no_progress
 ) -> dict[str, str]:
-    """The individuals of photos of which the data states none, as :func:`individuals_by_likeness`, where the settings
-    want them found; none among more photos than :data:`MOST_PHOTOS`, nor by a tuned backbone, whose folds are given.
+    """Find the individuals of photos for which the data states none, as :func:`individuals_by_likeness` does.
+
+    Returns none if the settings turn this off, for more than :data:`MOST_PHOTOS` photos, or with a tuned backbone,
+    whose folds are given.
     """
     unstated = index.where(lambda record: record.individual is None)
     if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
@@ -46,9 +49,9 @@ def look_for_individuals(
 
 
 def individuals_by_likeness(index: PhotoIndex, features: np.ndarray, *, within: float) -> dict[str, str]:
-    """By path, a name for the individual of each photo that is too alike to another of its class, as
-    :func:`find_individuals`. Photos whose individual the data states are left as they are: likeness would know it no
-    better. ``features`` float [N, D].
+    """Return a name, by path, for the individual of each photo that :func:`find_individuals` joins to another.
+
+    Photos whose individual the data states are left out: similarity would know no better. ``features`` float [N, D].
     """
     unstated = np.flatnonzero([record.individual is None for record in index.records])
     numbers = find_individuals(features[unstated], index.labels().classes[unstated], within=within).tolist()
@@ -60,12 +63,12 @@ def individuals_by_likeness(index: PhotoIndex, features: np.ndarray, *, within: 
 def likeness_of_shots(
     extractor: FeatureExtractor, paths: Sequence[str], features: np.ndarray, *, progress: Progress = no_progress
 ) -> float:
-    """The cosine distance below which photos are too alike to be of two animals.
+    """Measure the cosine distance below which two photos are too alike to show two animals.
 
-    What a distance means depends on the backbone, so it is measured against what a second shot might be: a corner of
-    the same photo. ``features`` [N, D] are those of ``paths``, some of which are asked.
+    What a distance means depends on the backbone, so the limit is relative to the distance between a photo and a corner
+    of it, a stand-in for a second shot. ``features`` [N, D] are those of ``paths``, of which some are sampled.
     """
-    drawn = np.random.default_rng(0).permutation(len(paths))[:ASKED]
+    drawn = np.random.default_rng(0).permutation(len(paths))[:SAMPLED]
     corners = extractor.features(
         [paths[row] for row in drawn], VIEWS["crops"][1:2], task="features (corners)", progress=progress
     )
@@ -74,10 +77,11 @@ def likeness_of_shots(
 
 
 def find_individuals(features: np.ndarray, classes: np.ndarray, *, within: float) -> np.ndarray:
-    """int64 [N]: one number for all photos of a class that a cosine distance below ``within`` joins, directly or
-    through others; every other photo has a number of its own. ``features`` float [N, D], ``classes`` int [N].
+    """Number the individuals in N photos, int64 [N].
 
-    Of a backbone to which many photos of different classes are as alike, nothing is believed.
+    Photos of a class get the same number if a chain of photos joins them whose cosine distances are all below
+    ``within``; every other photo has a number of its own. So has every photo if many pairs of different classes are
+    that close, too: then the backbone's distances tell nothing. ``features`` float [N, D], ``classes`` int [N].
     """
     unit = unit_rows(features)
     if _strangers_within(unit, classes, within) > MOST_STRANGERS:
@@ -93,14 +97,14 @@ def find_individuals(features: np.ndarray, classes: np.ndarray, *, within: float
 
 
 def join_rows(links: np.ndarray, count: int) -> np.ndarray:
-    """int64 [count]: one number for all rows that ``links`` int [2, M] join, directly or through others."""
+    """Number the connected components of ``count`` rows, int64 [count], that ``links`` int [2, M] join in pairs."""
     graph = coo_array((np.ones(links.shape[1], bool), tuple(links)), shape=(count, count))
     numbers: np.ndarray = connected_components(graph, directed=False)[1].astype(np.int64)
     return numbers
 
 
 def _strangers_within(unit: np.ndarray, classes: np.ndarray, within: float) -> float:
-    """The share of pairs of photos of different classes, among some drawn, that lie within the distance."""
+    """Return the share of pairs of photos of different classes, in a sample, that are closer than ``within``."""
     drawn = np.random.default_rng(0).permutation(len(unit))[:BLOCK]
     strangers = classes[drawn, None] != classes[drawn]
     return float((1 - unit[drawn] @ unit[drawn].T < within)[strangers].mean()) if strangers.any() else 0.0

@@ -1,4 +1,4 @@
-"""Backbones that are ready to compute features: in this process, or by the workers of a cluster."""
+"""Prepare backbones to compute features, in this process or on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Prepared", "prepare_backbone"]
 
 
 class Prepared(NamedTuple):
-    """A backbone, how it is built again, and what computes its features: to build and compile it takes seconds."""
+    """A backbone, how to build it again, and its extractor. It is passed on, as building and compiling take seconds."""
 
     backbone: Backbone
     spec: BackboneSpec
@@ -33,11 +33,11 @@ def prepare_backbone(
     fold: int | None = None,
     decoded_side: int = 0,
 ) -> Prepared:
-    """A backbone for ``config.cluster``, or, without one, for the ``device`` of this machine; with the weights that
-    were tuned on all photos, or on all but those of a ``fold``. ``decoded_side`` as in
-    :func:`~hierpets.model.backbone.build_backbone`.
+    """Prepare a backbone for ``config.cluster``, or, without one, for the ``device`` of this machine.
 
-    Workers use a GPU only where ``config.device`` asks for one by name: what this machine has says nothing of theirs.
+    It has the weights tuned on all photos, or on all but those of a ``fold``, if the choice names any. ``decoded_side``
+    is as in :func:`~hierpets.model.backbone.build_backbone`. Workers use a GPU only if ``config.device`` is ``cuda``:
+    ``auto`` was resolved by the hardware of this machine, which may differ from theirs.
     """
     weights = choice.weights_file(fold)
     backbone, spec = build_backbone(
@@ -45,7 +45,7 @@ def prepare_backbone(
     )
     if config.cluster is None:
         return Prepared(backbone, spec, FeatureExtractor(backbone, device))
-    theirs = "cuda" if config.device == "cuda" else "cpu"
+    worker_device = "cuda" if config.device == "cuda" else "cpu"
     path = registry.path.resolve()
-    task = ClusterFeatures(config.cluster, path, spec, backbone.preprocess, theirs, config.out / FEATURES)
+    task = ClusterFeatures(config.cluster, path, spec, backbone.preprocess, worker_device, config.out / FEATURES)
     return Prepared(backbone, spec, ClusterExtractor(backbone, task))

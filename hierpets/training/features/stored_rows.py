@@ -1,4 +1,4 @@
-"""Rows of numbers in a file without a name, gone when nobody holds it: more of them than memory has room for."""
+"""Rows of numbers in an anonymous temporary file, for more of them than fit into memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["StoredRows"]
 
 
 class StoredRows:
-    """float32 [N, D] that is appended to, and read by slices: ``rows[a:b]``, or whole: ``np.asarray(rows)``.
+    """Rows float32 [N, D] to append to, and to read by slices, ``rows[a:b]``, or whole, ``np.asarray(rows)``.
 
-    Not a memory map: all that was read of it would count as memory of the process.
+    Not a memory map: every page that was read would count as memory of the process.
     """
 
     def __init__(self, width: int):

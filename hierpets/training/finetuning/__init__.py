@@ -1,1 +1,1 @@
-"""Training the whole network, gently, from its linear heads."""
+"""Fine-tune the whole network, starting from its fitted linear heads."""

@@ -1,4 +1,4 @@
-"""Averages of weights: over the steps of training (EMA), and between its start and its end (WiSE-FT)."""
+"""Average weights over the steps of training (EMA), and between its start and its end (WiSE-FT)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Weights = Mapping[str, torch.Tensor]
 
 
 def decay_after(updates: int, decay: float) -> float:
-    """The decay of one update: it rises to ``decay``, so that in a short training the average is not left behind."""
+    """Return the decay of one update: it rises to ``decay``, so that the average keeps up in a short training."""
     return min(decay, (1 + updates) / (10 + updates))
 
 
 def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
-    """The exponential moving average of the weights, which starts at ``network``.
+    """Return an exponential moving average of the weights that starts at ``network``.
 
-    ``update_parameters(network)`` after each step moves it on.
+    Call its ``update_parameters(network)`` after each step.
     """
 
     @torch.no_grad()
@@ -37,8 +37,9 @@ def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
 
 
 class AlphaChoice(NamedTuple):
-    """The alpha of WiSE-FT (Wortsman et al., CVPR 2022): 0 is the start, 1 the end of training; its ``lead`` in
-    balanced accuracy over the start.
+    """The chosen ``alpha`` of WiSE-FT (Wortsman et al., CVPR 2022), 0 for the start of training and 1 for its end.
+
+    ``lead`` is the gain in balanced accuracy over the start.
     """
 
     alpha: float
@@ -47,7 +48,10 @@ class AlphaChoice(NamedTuple):
 
 
 def interpolate(start: Weights, end: Weights, alpha: float) -> dict[str, torch.Tensor]:
-    """``start + alpha * (end - start)`` of every floating tensor; counters come from the end. The ends are exact."""
+    """Return ``start + alpha * (end - start)`` for floating-point tensors, and others from ``end``.
+
+    The result is exact for ``alpha`` 0 and 1.
+    """
     return {
         name: torch.lerp(start[name], tensor, alpha) if tensor.is_floating_point() else tensor
         for name, tensor in end.items()
@@ -55,7 +59,10 @@ def interpolate(start: Weights, end: Weights, alpha: float) -> dict[str, torch.T
 
 
 def choose_alpha(alphas: Iterable[float], ask: Callable[[float], LabeledLogits]) -> AlphaChoice:
-    """The alpha with the best score; the nearest to the start among equals. The start and the end are always tried."""
+    """Choose the alpha with the best score, or the smallest of several; 0 and 1 are always tried.
+
+    ``ask`` returns the validation logits of the network at an alpha.
+    """
     outputs = {alpha: ask(alpha) for alpha in sorted({0.0, 1.0, *alphas})}
     scores = {alpha: logits.score() for alpha, logits in outputs.items()}
     best = max(scores, key=lambda alpha: (scores[alpha].rank, -alpha))

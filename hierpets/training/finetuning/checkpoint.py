@@ -1,4 +1,7 @@
-"""A checkpoint: all that training needs to continue as if it had never stopped. Written whole, and without pickle."""
+"""Checkpoints: everything that fine-tuning needs to continue as if it had never stopped.
+
+They are written atomically, and read without unpickling code.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from hierpets.training.splits import Splits
 
 __all__ = ["Checkpoint", "check_same", "describe_run", "describe_settings", "read_checkpoint", "write_checkpoint"]
 
-# What may change between a start and its resumption, because the result does not depend on it: of the data, names and
-# labels of photos count.
+# Settings that may change when a run is resumed, because the result does not depend on them. Of the data, only names
+# and labels of photos count.
 FREE = {"data", "out", "device", "registry", "cluster", "strict", "trackers"}
 FREE_FINETUNE = {"workers", "checkpoint_minutes"}
 PHOTOS = ("training photos", "validation photos")
@@ -28,10 +31,12 @@ PHOTOS = ("training photos", "validation photos")
 
 @dataclass
 class Checkpoint:
-    """``epoch`` and ``step`` (both from 0) say what comes next: with the seed they give the sampler's order, the
-    augmentation, the rate of the schedule and the random numbers of the step. ``loss`` is the sum so far this epoch.
-    ``best`` holds the weights of the best epoch, ``learner`` network, moving average, start and optimizer, ``random``
-    the states of torch's generators, the CPU's first.
+    """The state of a fine-tuning between two steps.
+
+    ``epoch`` and ``step``, both from 0, are the next to run; together with the seed they determine the sampler's order,
+    the augmentation, the learning rate and the random numbers of the step. ``loss`` is the sum so far in this epoch.
+    ``best`` holds the weights of the best epoch, ``learner`` the network, moving average, initial weights and
+    optimizer, and ``random`` the states of torch's generators, the CPU's first.
     """
 
     settings: dict[str, Any]
@@ -44,22 +49,22 @@ class Checkpoint:
     random: list[torch.Tensor] = field(default_factory=lambda: _random_states())
 
     def restore_random(self) -> None:
-        """Restore torch's generators. Steps seed themselves; what is sampled after training does not."""
+        """Restore torch's generators, for random numbers after training; each step seeds its own."""
         torch.set_rng_state(self.random[0])
         if torch.cuda.is_available() and len(self.random) - 1 == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(self.random[1:])
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint at ``path``; a kill at any moment leaves the old one or the new one."""
+    """Replace the checkpoint at ``path``; if killed at any moment, the old or the new one is there, complete."""
     with whole_file(path) as file:
         torch.save(checkpoint.__dict__, file)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint at ``path``, on the CPU; None when there is none.
+    """Read the checkpoint at ``path`` onto the CPU; None if there is none.
 
-    :raises ConfigError: the file is not a whole checkpoint of this version.
+    :raises ConfigError: the file is not a complete checkpoint of this version.
     """
     if not path.is_file():
         return None
@@ -72,26 +77,29 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def describe_run(config: TrainConfig, splits: Splits) -> dict[str, Any]:
-    """All that decides the result, by key: settings, and a hash of names and labels of the photos."""
+    """Return all that determines the result: settings by dotted key, and hashes of the photos' names and labels."""
     photos = map(_describe_photos, (splits.train, splits.val))
     return describe_settings(config) | dict(zip(PHOTOS, photos, strict=True))
 
 
 def describe_settings(config: TrainConfig) -> dict[str, Any]:
-    """The settings that decide the result, by dotted key."""
+    """Return the settings that determine the result, by dotted key."""
     flat = config.model_dump(mode="json", exclude=FREE | {"finetune"})
     finetune = config.finetune.model_dump(mode="json", exclude=FREE_FINETUNE)
     return flat | {f"finetune.{key}": value for key, value in finetune.items()}
 
 
 def _describe_photos(photos: PhotoIndex) -> str:
-    """A hash of file names and labels in order. Folders do not count: data may move."""
+    """Return a hash of file names and labels in order. Folders are left out, because data may move."""
     named = [[Path(r.path).name, r.species, r.breed] for r in photos.records]
     return hashlib.sha256(json.dumps([photos.taxonomy.tree, named]).encode()).hexdigest()[:16]
 
 
 def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
-    """:raises ConfigError: naming every setting that differs from when the checkpoint was written."""
+    """Check that the settings ``now`` are those of ``then``, when the file ``where`` was written.
+
+    :raises ConfigError: settings differ; the message names all of them.
+    """
     # JSON has no tuples: compare what was stored with what would be stored.
     now = json.loads(json.dumps(now))
     differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
@@ -101,7 +109,7 @@ def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
 
 
 def _changed(key: str, then: Any, now: Any) -> str:
-    """A setting with its values; photos without those of their hashes, which say nothing."""
+    """Describe the change of a setting by its values, and that of photos without their hashes."""
     return f"{key} have changed" if key in PHOTOS else f"{key} was {then!r}, is {now!r}"
 
 

@@ -1,4 +1,4 @@
-"""Fine-tune the whole network from its linear heads, gently, and keep the best point on the way."""
+"""Fine-tune the whole network from its linear heads, and keep the best point on the way."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["apply_temperatures", "finetune", "finetune_trained", "reason_to_skip
 
 
 def reason_to_skip(frozen: Trained, splits: Splits, config: TrainConfig, *, device: str) -> str | None:
-    """Why recipe ``auto`` does not fine-tune; None where it has validation photos to judge by, and time enough."""
+    """Return why recipe ``auto`` does not fine-tune; None if it has validation photos and enough time."""
     limit = config.auto.finetune_minutes
     if not limit:
         return "finetune_minutes is 0"
@@ -52,9 +52,9 @@ def finetune_trained(
     device: str,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """The fine-tuned network, or ``frozen`` if it does not beat it by more than a standard error."""
+    """Return the fine-tuned network, or ``frozen`` unless it is better by more than a standard error."""
     network = deepcopy(frozen.network)
-    # They belong to the frozen features, and are fitted again to those that come out.
+    # They belong to the frozen features, and are fitted again to the fine-tuned ones.
     network.ood_scorer = network.mixture = None
     network.taxonomy = splits.taxonomy
     result = finetune(
@@ -80,8 +80,8 @@ def finetune_trained(
         return frozen
     backbone, heads = result.network.backbone, result.network.get_heads()
     tuned = judge_by_validation(frozen, backbone, heads, splits, config, device=device, progress=run.progress)
-    before = frozen.selection and frozen.selection.model_copy(update={"finetuned": True})
-    return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None, selection=before)
+    selection = frozen.selection and frozen.selection.model_copy(update={"finetuned": True})
+    return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None, selection=selection)
 
 
 @within_gpu_memory()
@@ -97,23 +97,22 @@ def finetune(
     temperatures: Temperatures,
     guard: Guard,
 ) -> FinetuneResult:
-    """Train a copy of ``network``, which is not changed and is returned if nothing clearly beats it.
+    """Fine-tune a copy of ``network``; the unchanged ``network`` is returned if the copy is not clearly better.
 
-    The best epoch, and the best point between start and end, have the largest breed balanced accuracy on the validation
-    photos (species, where there are no breeds). It is the best of several, so that it has to win as a candidate of
-    recipe ``auto`` has: photo by photo, by more than a standard error. With a ``checkpoint`` training
-    continues from there, and ends in the same weights as if it had not stopped. Processes joined by
+    The best epoch, and the best point between start and end, are those with the largest balanced accuracy of breeds on
+    the validation photos (of species, if there are no breeds). Because the result is the best of several, it has to win
+    by more than a standard error, photo by photo, like a candidate of recipe ``auto``. With a ``checkpoint``, training
+    continues from there and ends with the same weights as if it had never stopped. Processes joined by
     ``join_distributed`` share the work; each returns the same result, and only the main one writes checkpoints.
 
-    ``temperatures`` are those of the heads' out-of-fold logits. Heads fitted to few photos are overconfident, and would
-    learn from little but their mistakes: their logits are divided by the temperatures first.
-    While it trains, the heads have the prior of ``splits.weights``, as the photos that they see; what is judged, and
-    returned, has that of the settings.
+    ``temperatures`` are those of the heads' out-of-fold logits, which are divided by them first: heads fitted to few
+    photos are overconfident, and would learn from little but their mistakes. During training the heads have the prior
+    of ``splits.weights``, like the photos that they see; validation and the returned network use that of the settings.
 
-    :raises ConfigError: a loss that is not finite.
-    :raises DeviceError: the GPU has not the memory for a batch.
+    :raises ConfigError: the loss or its gradient is not finite.
+    :raises DeviceError: the GPU is out of memory.
     :raises PluginError: the network fails; ``guard`` is that of its backbone.
-    :raises ImageError: a photo that cannot be read.
+    :raises ImageError: a photo cannot be read.
     """
     tuned, heads = deepcopy(network), apply_temperatures(network.get_heads(), temperatures, network.taxonomy)
     shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
@@ -131,13 +130,13 @@ def finetune(
     )
     if checkpoint is not None:
         loop.restore(checkpoint)
-    with repeatable:  # a resumed training ends where it should
+    with repeatable:  # so that a resumed training ends with the same weights
         result = loop.fit()
     return result if result.won else replace(result, network=network)
 
 
 def apply_temperatures(heads: Heads, temperatures: Temperatures, taxonomy: Taxonomy) -> Heads:
-    """Heads whose logits are those of ``heads`` divided by the temperatures: within a level, no prediction changes."""
+    """Return heads whose logits are divided by the temperatures, which changes no prediction within a level."""
     weights = temperatures.apply(heads.species.weight.T, heads.leaf.weight.T, taxonomy)
     biases = temperatures.apply(heads.species.bias[None], heads.leaf.bias[None], taxonomy)
     species, leaf = (

@@ -1,4 +1,4 @@
-"""The epochs of one fine-tuning: how each scores, which is the best, and where to continue after a stop."""
+"""The loop over the epochs of a fine-tuning: validation, checkpoints, early stopping, and the choice of the best."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from hierpets.training.score import LabeledLogits, Score, Validation
 __all__ = ["FinetuneResult", "FinetuningLoop"]
 
 History = list[dict[str, Any]]
-REDRAWN = 20  # seconds between two drawings of the curves, each of which takes as long as a short epoch
+REDRAWN = 20  # seconds between two drawings of the curves: drawing takes as long as a short epoch
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """The best ``network``, on the CPU, rounded as a bundle stores it; the one that was given if it has not ``won``: if
-    its balanced accuracy on the validation photos is not better by more than a standard error.
+    """The best ``network``, on the CPU, rounded as a bundle stores it; the initial one unless the best has ``won``.
 
-    ``history`` has a row for the start (epoch 0) and for each epoch. The ``best`` score is that of a network between
-    the start (``alpha`` 0) and the moving average after the best epoch (``alpha`` 1). All scores are those of the
-    network alone: as its heads answer one look, without breeds of pretraining, other networks or temperatures.
+    It wins if its balanced accuracy on the validation photos is better by more than a standard error. ``history`` has a
+    row for the start (epoch 0) and for each epoch. The ``best`` score is that of a network between the start (``alpha``
+    0) and the moving average after the best epoch (``alpha`` 1). All scores are those of the network's heads alone:
+    without a second look, pretrained breeds, early networks or temperatures.
     """
 
     network: HierarchicalNetwork
@@ -46,9 +46,10 @@ class FinetuneResult:
 
 
 class FinetuningLoop:
-    """All that changes is in the learner or in a checkpoint's fields.
+    """Train epoch by epoch. All state is in the learner, and in attributes that a checkpoint holds.
 
-    ``identity`` is what decides the result, to be compared when a run is resumed; ``names`` are those of the labels.
+    ``identity`` describes what determines the result, and is compared when a run is resumed; ``names`` are the labels
+    of the training photos.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class FinetuningLoop:
         self.learner, self.batches, self.validation = learner, batches, validation
         self.run, self.identity, self.names = run, identity, names
         self.settings = learner.settings
-        self.rounded = deepcopy(learner.averaged)  # takes the weights that are judged, as a bundle would store them
+        self.rounded = deepcopy(learner.averaged)  # gets the weights to evaluate, rounded as in a bundle
         self.epoch, self.step, self.loss = 0, 0, 0.0
         self.history: History = []
         self.best: Weights = {}
@@ -80,7 +81,7 @@ class FinetuningLoop:
         self.run.log("resumed", epoch=self.epoch, step=self.step)
 
     def fit(self) -> FinetuneResult:
-        """Train until the last epoch, or until it no longer helps, and choose the best point on the way."""
+        """Train until the last epoch, or until scores stop improving, and choose the best point on the way."""
         if not self.history:
             self._log_epoch(epoch=0, **self._ask(self.learner.start).score().as_dict())
         while self.epoch < self.settings.epochs and not self._stalled():
@@ -128,12 +129,12 @@ class FinetuningLoop:
         self.drawn = time.monotonic()
 
     def _draw(self, rows: np.ndarray, inputs: np.ndarray) -> None:
-        """Show the first batch as it goes in: a wrong augmentation is seen, not measured."""
+        """Save a picture of the first batch as the network sees it: wrong augmentation shows there, not in metrics."""
         names = [self.names[row] for row in rows]
         self.run.save_artifact(BATCH_FILE, lambda: draw_batch(inputs, names, self.batches.preprocess))
 
     def _stalled(self) -> bool:
-        """Whether the last ``patience`` epochs were no better than some row before them, the start included."""
+        """Whether none of the last ``patience`` epochs was better than all before them, the start included."""
         return len(self.history) - 1 - _best_row(self.history) >= self.settings.patience
 
     def _save(self) -> None:
@@ -152,7 +153,7 @@ class FinetuningLoop:
         self.saved = time.monotonic()
 
     def _choose(self) -> FinetuneResult:
-        """Put the best network in place."""
+        """Choose the best point between start and best epoch, and build the result from it."""
         best = choose_alpha(self.settings.interpolation, lambda alpha: self._ask(self._weights(alpha)))
         network = (
             self._place(self._weights(best.alpha)).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
@@ -174,7 +175,7 @@ class FinetuningLoop:
         return self.validation.ask(self._place(weights))
 
     def _place(self, weights: Weights) -> HierarchicalNetwork:
-        """The network of these weights, rounded: with the shift of its prior, what is judged is what will be served."""
+        """Return the network with these weights, rounded: what is evaluated is what will be served."""
         self.rounded.load_state_dict(weights)
         round_weights(self.rounded.backbone)
         return self.rounded
@@ -185,5 +186,5 @@ def _score(row: dict[str, Any]) -> Score:
 
 
 def _best_row(history: History) -> int:
-    """The place of the row with the best score, the first among equals."""
+    """Return the index of the row with the best score, the first one of several."""
     return max(range(len(history)), key=lambda i: _score(history[i]).rank)

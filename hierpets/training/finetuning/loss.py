@@ -1,4 +1,4 @@
-"""The loss: the negative log-likelihood of whatever is known of each photo, at both levels, for every combiner."""
+"""The loss: the negative log-likelihood of each photo's species, and of its breed if known, for every combiner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LogLevels", "Targets", "hierarchical_loss", "log_levels"]
 
 
 class LogLevels(NamedTuple):
-    """``species`` [B, S]: log P(species); ``breed`` [B, L]: log P(breed | its species). Their sum is the joint."""
+    """``species`` [B, S]: log P(species). ``breed`` [B, L]: log P(breed | its species). Their sum is the log joint."""
 
     species: torch.Tensor
     breed: torch.Tensor
@@ -27,17 +27,17 @@ class Targets(NamedTuple):
     weight: torch.Tensor
 
     def rows(self, rows: torch.Tensor) -> Targets:
-        """The targets of those rows, int64 [M], in that order."""
+        """Return the targets of ``rows``, int64 [M], in that order."""
         return Targets(*(column[rows] for column in self))
 
 
 def log_levels(
     species_logits: torch.Tensor, leaf_logits: torch.Tensor, taxonomy: Taxonomy, combiner: Combiner
 ) -> LogLevels:
-    """The two levels of the joint that ``hierarchy.probabilities`` defines, with gradients.
+    """Return the two levels of the joint probability that ``hierarchy.probabilities`` defines, with gradients.
 
-    ``species_logits`` [B, S], ``leaf_logits`` [B, L]. Under every combiner P(breed | species) is a softmax over the
-    breeds of that species: a species logit, where it is added, is the same for all of them. Only P(species) differs.
+    ``species_logits`` [B, S], ``leaf_logits`` [B, L]. Under every combiner, P(breed | species) is a softmax over the
+    breeds of the species, since a species logit adds the same to all of them. Only P(species) differs.
     """
     masses = [torch.logsumexp(leaf_logits[:, columns], dim=1, keepdim=True) for columns in taxonomy.slices]
     breed = torch.cat([leaf_logits[:, c] - mass for c, mass in zip(taxonomy.slices, masses, strict=True)], dim=1)
@@ -49,11 +49,13 @@ def log_levels(
 
 
 def hierarchical_loss(levels: LogLevels, targets: Targets) -> torch.Tensor:
-    """The negative log-likelihood of each label, times its weight, float [B]: of the leaf, or, where the breed is not
-    known, of all leaves of the species. Not summed, so that a part of a batch knows its share.
+    """Return the weighted negative log-likelihood of each label, float [B].
+
+    It is that of the leaf, or of the species if the breed is unknown. It is not summed, so that each process can add up
+    its part of a batch.
     """
     species = -_picked(levels.species, targets.species)
-    # An unknown breed takes any column: the mask then drops it, and its gradient is exactly zero.
+    # For an unknown breed, any column will do: the mask drops it, and its gradient is exactly zero.
     breed = -_picked(levels.breed, targets.leaf.clamp(min=0))
     return targets.weight * (species + torch.where(targets.leaf != UNKNOWN_LEAF, breed, 0.0))
 

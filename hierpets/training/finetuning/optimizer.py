@@ -1,4 +1,4 @@
-"""AdamW with a learning rate for each depth of the backbone, the schedule of that rate, and what is frozen."""
+"""AdamW with a learning rate by depth of the backbone, its schedule, and the freezing of layers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ __all__ = ["build_optimizer", "freeze", "freeze_statistics", "layers_of", "rate_
 
 
 def layers_of(backbone: nn.Module) -> list[nn.Module]:
-    """The modules that hold parameters of their own, in the order they were registered: from the input on."""
+    """Return the modules that have parameters of their own, in the order of registration: from input to output."""
     return [module for module in backbone.modules() if next(module.parameters(recurse=False), None) is not None]
 
 
 def freeze(network: HierarchicalNetwork, *, trainable_fraction: float, species_head: bool) -> None:
-    """Leave only the last ``trainable_fraction`` of the backbone's layers and the heads to be trained."""
+    """Freeze all but the heads and the last ``trainable_fraction`` of the backbone's layers.
+
+    The species head is frozen as well without ``species_head``.
+    """
     layers = layers_of(network.backbone)
     frozen = len(layers) - math.ceil(trainable_fraction * len(layers))
     for depth, layer in enumerate(layers):
@@ -31,7 +34,7 @@ def freeze(network: HierarchicalNetwork, *, trainable_fraction: float, species_h
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Train, but let every BatchNorm use and keep the statistics it came with: those of small batches are noise."""
+    """Set training mode, but let every BatchNorm use and keep its statistics: those of small batches are too noisy."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -39,10 +42,11 @@ def freeze_statistics(network: nn.Module) -> None:
 
 
 def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig, *, fused: bool = False) -> torch.optim.AdamW:
-    """One group for each rate, apart for what decays: vectors (biases, norms) do not.
+    """Build the optimizer, with a parameter group for each learning rate and weight decay.
 
-    The last layer of the backbone learns at ``learning_rate``, the first at ``layer_decay`` of it, and those between
-    at a geometric mean by depth. ``fused`` updates all parameters in one kernel, which pays on a GPU.
+    The backbone's last layer has ``learning_rate``, and the rate falls geometrically with depth, to about
+    ``layer_decay`` of it at the first layer. Vectors (biases, norms) have no weight decay. ``fused`` updates all
+    parameters in one kernel, which is faster on a GPU.
     """
     layers = layers_of(network.backbone)
     rated = [
@@ -63,8 +67,9 @@ def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig, *, fus
 
 
 def rate_factor(step: int, *, warmup: int, total: int) -> float:
-    """The share of the full rate at ``step`` (from 0) of ``total``: a linear warm-up over the first ``warmup`` steps,
-    then half a cosine down to zero.
+    """Return the factor of the full learning rate at ``step`` (from 0) of ``total``.
+
+    It rises linearly over the first ``warmup`` steps, then follows half a cosine down to zero.
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
@@ -79,7 +84,7 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def _unique(rated: list[tuple[float, nn.Parameter]]) -> list[tuple[float, nn.Parameter]]:
-    """Trainable parameters, each once (tied weights come twice), matrices before vectors at each rate."""
+    """Return each trainable parameter once, even if weights are tied, sorted by rate, matrices before vectors."""
     seen: dict[int, tuple[float, nn.Parameter]] = {}
     for rate, parameter in rated:
         if parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""How long fine-tuning would take here, before it begins."""
+"""Estimate how long fine-tuning would take on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from hierpets.plugin import Backbone
 __all__ = ["finetune_minutes", "too_long"]
 
 PROBE = 8
-PASSES = 5  # of which the fastest counts: a single one that is held up decides whether a network is tuned
+PASSES = 5  # of which the fastest counts, so that one that is held up does not decide
 BACKWARD = 2.0  # a backward pass computes two products for each one of the forward pass
 
 
 def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: str = "cpu") -> float:
-    """Minutes for so many epochs, from the fastest of some forward passes over a few photos. The backbone is not moved.
+    """Estimate the minutes that fine-tuning takes, from the fastest of some forward passes over a few photos.
+
+    The backbone stays on its device.
 
     :raises PluginError: its network fails.
     """
@@ -32,9 +34,7 @@ def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: st
 
 
 def too_long(minutes: float, limit: float) -> str | None:
-    """Why recipe ``auto`` leaves fine-tuning out that takes so many minutes, where ``limit`` is the setting
-    ``auto.finetune_minutes``; None where it does not.
-    """
+    """Return why fine-tuning of so many minutes exceeds ``limit``, the setting ``auto.finetune_minutes``, else None."""
     return f"estimated {minutes:.1f} min exceeds finetune_minutes={limit:g}" if minutes > limit else None
 
 

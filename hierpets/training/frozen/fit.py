@@ -1,4 +1,4 @@
-"""A fit to photos as frozen features: heads, OOD scorer, and what both predict for photos that they did not see."""
+"""Fit heads and OOD scorer to frozen features, and collect their outputs for held-out photos."""
 
 from __future__ import annotations
 
@@ -22,16 +22,14 @@ from hierpets.training.frozen.statistics import collect_statistics
 __all__ = ["FrozenResult", "fit_frozen", "judge_heads"]
 
 ASKED = 20_000
-"""Of more photos so many are asked, by chance, what those say of them that were not fitted to them: the answers stay in
-memory, and more of them would move no threshold."""
+"""Of more photos than this, held-out outputs are computed for a random sample of about this size: they stay in memory,
+and more of them would change no threshold."""
 ASKED_OF_SPECIES = 2_000
-"""So many are asked of each species all the same, for each has its own thresholds."""
+"""The sample has at least this many photos of each species that has them, because each has thresholds of its own."""
 
 
 class FrozenResult(NamedTuple):
-    """What photos give: a fit to all of them, their statistics and the folds that they were dealt into (int [N]), what
-    each gives when it is held out, and those whose breed was held out.
-    """
+    """A fit to all photos, their statistics and folds, int [N], and the outputs for held-out photos and breeds."""
 
     fit: FrozenFit
     statistics: ClassStatistics
@@ -42,8 +40,10 @@ class FrozenResult(NamedTuple):
     def second_look(
         self, rows: np.ndarray, features: np.ndarray, labels: Labels, breeds: PretrainedBreeds
     ) -> FrozenResult:
-        """The same with what a second look at some of the photos gives, ``rows`` int64 [K] ascending, by its features
-        [K, D]; ``labels`` are those of all photos, ``breeds`` of the trained leaves alone.
+        """Replace the held-out outputs by those for a second look at some photos.
+
+        ``rows`` int64 [K], ascending, are these photos, and ``features`` [K, D] those of the second look. ``labels``
+        are those of all photos, ``breeds`` those of the trained leaves alone.
         """
         return self._replace(
             out_of_fold=self.out_of_fold.second_look(rows, features, self.folds),
@@ -60,12 +60,12 @@ def fit_frozen(
     seed: int,
     tuned: Sequence[FeatureSet] = (),
 ) -> FrozenResult:
-    """Fit heads and OOD scorer to all photos, and hold them out fold by fold and breed by breed.
+    """Fit heads and OOD scorer to all photos, then hold photos out fold by fold and breed by breed.
 
-    ``tuned`` holds, for each fold, the photos as features of a backbone that was not tuned on it.
+    ``tuned`` holds, for each fold, the features of all photos from a backbone that was not tuned on that fold.
 
-    With LDA heads the photos are read in batches, a few times over, and no features are kept: memory does not grow with
-    the photos. What is said of photos when they are held out is kept, of some :data:`ASKED` where there are more.
+    With LDA heads, features are read in batches, a few times over, so that memory does not grow with the number of
+    photos. Held-out outputs are kept for :data:`ASKED` photos, roughly, if there are more.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
@@ -73,7 +73,7 @@ def fit_frozen(
     total = ClassStatistics.total(parts)
     fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head, breeds))
     own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
-    asked = _drawn(photos.labels.species, seed=seed)
+    asked = _sample(photos.labels.species, seed=seed)
     unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones, asked)
     fit.ood_scorer.standardize(unseen.evidence.pet)
     everyone = np.ones(len(photos), bool)
@@ -96,16 +96,18 @@ def judge_heads(
     folds: int,
     seed: int,
 ) -> FrozenResult:
-    """The same for ``heads`` that are there. They learned from the photos that are ``learned`` (bool [N]), as the
-    backbone may have, and so does the OOD scorer. All others are held out, whole and breed by breed, and dealt into
-    folds for what is fitted to them in turn.
+    """Like :func:`fit_frozen`, for existing ``heads``, with a fixed part of the photos held out.
+
+    Photos that are ``learned``, bool [N], are those that the heads, and perhaps the backbone, were fitted to; the OOD
+    scorer is fitted to them as well. All others are held out, as they are and breed by breed, and assigned to folds,
+    for cross-validating what is fitted to their outputs.
     """
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
     (total,) = collect_statistics(photos, pretrained_head, np.where(learned, 0, -1))
     fit = FrozenFit(heads, fit_ood_scorer(total, pretrained_head, breeds))
-    fold_of = np.full(len(photos), folds)  # one that is never asked
+    fold_of = np.full(len(photos), folds)  # a fold that is never held out
     fold_of[~learned] = assign_folds(photos.labels.where(~learned), folds=folds, seed=seed, single=True)
-    asked = ~learned & _drawn(photos.labels.species, seed=seed)
+    asked = ~learned & _sample(photos.labels.species, seed=seed)
     features = each_fold(photos, np.where(asked, fold_of, -1))
     unseen = ask_fits(dict.fromkeys(range(folds), fit), features, np.flatnonzero(asked), photos.taxonomy, breeds)
     fit.ood_scorer.standardize(unseen.evidence.pet)
@@ -115,11 +117,11 @@ def judge_heads(
     return FrozenResult(fit, total, fold_of, unseen, by_breed)
 
 
-def _drawn(species: np.ndarray, *, seed: int) -> np.ndarray:
-    """bool [N]: the photos to ask, by chance; ``species`` int [N]."""
-    generator, drawn = np.random.default_rng(seed), np.zeros(len(species), bool)
+def _sample(species: np.ndarray, *, seed: int) -> np.ndarray:
+    """Sample the photos whose held-out outputs are computed, bool [N]; ``species`` int [N]."""
+    generator, sampled = np.random.default_rng(seed), np.zeros(len(species), bool)
     for one in np.unique(species):
         rows = np.flatnonzero(species == one)
         share = -(-ASKED * len(rows) // len(species))
-        drawn[generator.permutation(rows)[: max(share, ASKED_OF_SPECIES)]] = True
-    return drawn
+        sampled[generator.permutation(rows)[: max(share, ASKED_OF_SPECIES)]] = True
+    return sampled

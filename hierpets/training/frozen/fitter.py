@@ -1,4 +1,4 @@
-"""Heads and OOD scorer on frozen features."""
+"""Fit heads and an OOD scorer to frozen features."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from hierpets.training.frozen.linear_probe import fit_heads
 
 __all__ = ["DISCRIMINANT", "FrozenFit", "HeadFitter", "fit_ood_scorer", "refit_ood_scorer"]
 
-DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
+DISCRIMINANT = HeadSpec(kind="lda")  # the discriminant of the OOD scorer, whatever the breed heads are
 
 
 @dataclass(frozen=True)
 class HeadFitter:
-    """How heads are fitted, which predict with ``prior`` under ``combiner``."""
+    """Fits heads that predict with ``prior`` under ``combiner``."""
 
     spec: HeadSpec
     prior: Prior = "uniform"
     combiner: Combiner = "conditional"
 
     def fit(self, statistics: ClassStatistics, photos: FeatureSet, rows: np.ndarray | None = None) -> Heads:
-        """Heads for photos and their statistics, or those where ``rows`` (bool [N]) is true.
+        """Fit heads to photos, all or those where ``rows``, bool [N], is true, whose statistics are given as well.
 
         LDA is fitted to the statistics; logistic regression and its blend need the features themselves.
         """
@@ -52,8 +52,10 @@ class HeadFitter:
     def fit_folds(
         self, photos: FeatureSet, parts: Sequence[ClassStatistics], folds: np.ndarray
     ) -> Iterator[tuple[int, Heads, ClassStatistics]]:
-        """For each fold (``folds`` int [N], ``parts`` their statistics): heads fitted to all others, and the statistics
-        of these. A fold is left out where the others lack a class.
+        """Yield each fold with the heads fitted to all other folds, and the statistics of these.
+
+        ``folds`` int [N] is the fold of each photo, ``parts`` the statistics of each fold. A fold is skipped if the
+        others lack a class.
         """
         total = ClassStatistics.total(parts)
         for fold, part in enumerate(parts):
@@ -73,7 +75,7 @@ class FrozenFit:
 def fit_ood_scorer(
     statistics: ClassStatistics, pretrained_head: PretrainedHead | None, breeds: PretrainedBreeds
 ) -> OODScorer:
-    """The OOD scorer of the leaves in some statistics, which are among those of ``breeds``."""
+    """Fit the OOD scorer to the leaves in ``statistics``, which are among those of ``breeds``."""
     shown = species_classes(pretrained_head, statistics.taxonomy.species)
     if pretrained_head is None:
         return refit_ood_scorer(statistics, None, shown, breeds)
@@ -92,8 +94,10 @@ def refit_ood_scorer(
     grown: Collection[str] = (),
     trained_classes: Sequence[int] = (),
 ) -> OODScorer:
-    """The same with the layer of a pretrained head alone, of whose classes those ``shown`` show a known species, and
-    ``trained_classes`` one that is not ``grown``. ``shows_each`` bool [S, K] as :func:`classes_by_species` gives it.
+    """Like :func:`fit_ood_scorer`, for a pretrained ``head`` of which only the linear layer is known.
+
+    Of its classes, those in ``shown`` show a known species, and ``trained_classes`` one that is not ``grown``.
+    ``shows_each`` bool [S, K] is the result of :func:`classes_by_species`.
     """
     known = statistics.leaves
     return OODScorer.build(

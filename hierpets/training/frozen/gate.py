@@ -1,4 +1,4 @@
-"""The gate between trained, pretrained and unlisted breeds, fitted to photos that were held out."""
+"""Fit the gate between trained, pretrained and unlisted breeds to held-out photos."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from hierpets.model.ood import SIGNALS
 
 __all__ = ["GatePhotos", "GateSource", "fit_gate", "gate_sources"]
 
-PLAIN: tuple[Population, ...] = ("trained", "unlisted")  # where the pretrained head names no breeds
+PLAIN: tuple[Population, ...] = ("trained", "unlisted")  # the classes of a species without pretrained breeds
 
 
 class GatePhotos(NamedTuple):
-    """``signals`` float [N, S, 7] of N photos that show one of the gate's classes, and their ``species`` int [N]."""
+    """``signals`` float [N, S, 7] of N photos of one of the gate's classes, and their ``species`` int [N]."""
 
     signals: np.ndarray
     species: np.ndarray
 
     def of(self, species: int) -> np.ndarray:
-        """float [M, 7]: the signals of photos of a species, for that species."""
+        """Return the signals, float [M, 7], of the photos of a species for that species."""
         return self.signals[self.species == species, species]
 
     @property
     def own(self) -> np.ndarray:
-        """float [N, 7]: the signals of all photos, each for its own species."""
+        """float [N, 7]: the signals of each photo for its own species."""
         return self.signals[np.arange(len(self.species)), self.species]
 
     def where(self, rows: np.ndarray) -> GatePhotos:
-        """Those where ``rows`` (bool [N]) is true."""
+        """Return the photos where ``rows``, bool [N], is true."""
         return GatePhotos(self.signals[rows], self.species[rows])
 
 
 class GateSource(NamedTuple):
-    """What the gate of a species is fitted to: photos of these classes, its ``own`` or those of all species."""
+    """The photos that the gate of a species is fitted to: those of some classes, of its ``own`` or of all species."""
 
     classes: tuple[Population, ...]
     own: bool
 
     def groups(self, photos: Sequence[GatePhotos], species: int) -> list[np.ndarray]:
-        """The signals float [M, 7] of each class, of the photos of :data:`GATE_CLASSES`."""
+        """Return the signals, float [M, 7], of each class; ``photos`` are those of :data:`GATE_CLASSES`."""
         chosen = (photos[GATE_CLASSES.index(name)] for name in self.classes)
         return [group.of(species) if self.own else group.own for group in chosen]
 
@@ -51,10 +51,10 @@ class GateSource(NamedTuple):
 def gate_sources(
     photos: Sequence[GatePhotos], *, species: int, extended: Collection[int]
 ) -> tuple[GateSource | None, ...]:
-    """What the gate of each of so many ``species`` is fitted to, by the photos of :data:`GATE_CLASSES`.
+    """Choose the photos that the gate of each of ``species`` species is fitted to, among those of :data:`GATE_CLASSES`.
 
-    A species that is not ``extended`` has no pretrained breeds. One of which too few photos are held out takes the gate
-    of all species; where these are too few as well, or it has no photo of a trained breed, it has none.
+    A species that is not ``extended`` has no pretrained breeds. A species with too few held-out photos uses those of
+    all species; if these are too few as well, or it has no photo of a trained breed, it has no gate: None.
     """
 
     def source(s: int) -> GateSource | None:
@@ -66,9 +66,10 @@ def gate_sources(
 
 
 def fit_gate(photos: Sequence[GatePhotos], sources: Sequence[GateSource | None]) -> BreedGate:
-    """A gate for each species by logistic regression on photos of :data:`GATE_CLASSES`, which may be fewer than those
-    that the ``sources`` were chosen by: where a class has none, as without a source, it is closed, and there are none
-    but trained breeds.
+    """Fit a gate for each species by logistic regression on photos of :data:`GATE_CLASSES`.
+
+    The photos may be fewer than those that the ``sources`` were chosen by. Without a source, or without photos of a
+    class, the gate stays closed: every photo counts as one of a trained breed.
     """
     gate = BreedGate.closed(len(sources))
     center, scale = _standard(photos)
@@ -77,9 +78,9 @@ def fit_gate(photos: Sequence[GatePhotos], sources: Sequence[GateSource | None])
         trained = photos[0].of(s)
         if source is None or not len(trained) or not all(map(len, groups := source.groups(photos, s))):
             continue
-        # The lead of a single breed says nothing, nor does that of two where one of them is held out.
-        says = np.all([np.ptp(group, axis=0) > 0 for group in (trained, *groups)], axis=0)
-        groups = [np.where(says, group, center) for group in groups]
+        # Leave out signals that are constant, such as the margin of a single breed, or of two if one is held out.
+        varies = np.all([np.ptp(group, axis=0) > 0 for group in (trained, *groups)], axis=0)
+        groups = [np.where(varies, group, center) for group in groups]
         classes, shares = [GATE_CLASSES.index(name) for name in source.classes], population_shares(source.classes)
         standard = [(group - center) / scale for group in groups]
         weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in source.classes])
@@ -87,7 +88,7 @@ def fit_gate(photos: Sequence[GatePhotos], sources: Sequence[GateSource | None])
 
 
 def _standard(photos: Sequence[GatePhotos]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation float32 [7] of the signals of all photos, each for its own species."""
+    """Return mean and standard deviation, float32 [7] each, of the signals of each photo for its own species."""
     own = [group.own for group in photos]
     signals = np.concatenate([*own, np.zeros((2 * (not sum(map(len, own))), len(SIGNALS)))])
     scale = signals.std(axis=0)
@@ -95,14 +96,14 @@ def _standard(photos: Sequence[GatePhotos]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fit(groups: Sequence[np.ndarray], priors: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Weights float32 [K, 7] and biases [K] of K classes, which count by their priors, whatever their photos."""
+    """Fit weights [K, 7] and biases [K] of K classes, which count by ``priors``, not by their numbers of photos."""
     from sklearn.linear_model import LogisticRegression
 
     sizes = list(map(len, groups))
     labels = np.repeat(np.arange(len(groups)), sizes)
     weights = np.repeat(np.array(priors) / sizes, sizes) * (sum(sizes) / sum(priors))
     model = LogisticRegression(max_iter=1000).fit(np.concatenate(groups), labels, sample_weight=weights)
-    if len(groups) == 2:  # one row, of the second class against the first
+    if len(groups) == 2:  # scikit-learn has one row, of the second class against the first
         zero = np.zeros((1, len(SIGNALS)))
         return np.concatenate([zero, model.coef_]), np.concatenate([[0.0], model.intercept_])
     return model.coef_, model.intercept_

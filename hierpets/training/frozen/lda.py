@@ -1,4 +1,4 @@
-"""Linear discriminants from the statistics of classes: the same, however many photos those sum up."""
+"""Linear discriminant analysis (LDA) from class statistics, at a cost that does not depend on the number of photos."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["fit_lda", "fit_lda_heads", "fit_lda_without", "lda_prior_shift"]
 
 
 def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
-    """Linear discriminant analysis with equal priors and one covariance pooled over all leaves.
+    """Fit a linear discriminant with equal priors and one covariance, pooled over all leaves and shrunk.
 
-    The head has a row for each of ``classes``; zeros where there is one alone. The covariance is shrunk: Friedman,
-    "Regularized Discriminant Analysis", 1989.
+    The head has a row for each of ``classes``; it is zero if there is only one. Shrinkage: Friedman, "Regularized
+    Discriminant Analysis", 1989.
     """
     means = statistics.means_of(classes)
     if len(classes) == 1:
@@ -41,16 +41,16 @@ def fit_lda_without(
     *,
     shrinkage: float,
 ) -> Linear:
-    """The head without Q photos of ``classes[removed]``, by a rank Q downdate of the factor that gave ``head``.
+    """Remove Q photos of ``classes[removed]`` from a fitted head, by a rank Q downdate of the covariance's factor.
 
-    ``head`` is :func:`fit_lda` of these ``statistics``, ``features`` [Q, D] and ``weights`` [Q] are of the photos; one
-    of the class must remain. Guesses are those of a fit to the others, but for the amount of identity that is
-    in the covariance, which stays. Logits are in proportion to those of a fit.
+    ``head`` is the result of :func:`fit_lda` for ``statistics``. The photos have ``features`` [Q, D] and ``weights``
+    [Q]; at least one photo of their class must remain. Predictions are those of a fit to the other photos, except that
+    the amount of identity in the covariance stays the same. Logits are proportional to those of such a fit.
     """
     means, mass = statistics.means_of(classes), statistics.weights[statistics.labels.index(classes[removed])]
     roots = np.sqrt(weights)
     deviations = (features - means[removed]) * roots[:, None]
-    # The scatter falls by deviations.T @ inv(I - roots roots.T / mass) @ deviations: the mean moves away from them.
+    # The scatter shrinks by deviations.T @ inv(I - roots roots.T / mass) @ deviations, since the class mean moves, too.
     share = (1 - shrinkage) / statistics.covariance_weight
     solved = cho_solve((statistics.factor(shrinkage), True), deviations.T).T
     inner = (np.eye(len(roots)) - np.outer(roots, roots) / mass) / share - solved @ deviations.T
@@ -71,9 +71,9 @@ def fit_lda_heads(
     prior: Prior = "uniform",
     combiner: Combiner = "conditional",
 ) -> Heads:
-    """A species head and breed heads by LDA. Where features say nothing, they predict the ``prior``.
+    """Fit a species head and breed heads by LDA. Uninformative features give the ``prior``.
 
-    The species head takes the breeds of a species for one cloud, about the mean of its photos (docs/experiments.md).
+    The species head treats all breeds of a species as one Gaussian around the mean of its photos (docs/experiments.md).
     """
     species = [Leaf(name, None) for name in taxonomy.species]
     heads = Heads(
@@ -84,15 +84,16 @@ def fit_lda_heads(
 
 
 def lda_prior_shift(statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: Prior, combiner: Combiner) -> PriorShift:
-    """What :func:`fit_lda_heads` adds to the logits of heads that take every class for as likely as any other."""
+    """Return what :func:`fit_lda_heads` adds to the logits of heads with equal priors."""
     species = statistics.by_species.counts_of([Leaf(name, None) for name in taxonomy.species])
     counts = Masses(species.astype(float), statistics.counts_of(taxonomy.leaves).astype(float))
     return head_prior_shift(equal_masses(taxonomy), counts, taxonomy, target=prior, combiner=combiner)
 
 
 def _linear(weight: np.ndarray, offsets: np.ndarray, center: np.ndarray) -> Linear:
-    """Logits with equal priors: ``weight`` [K, D] is the inverse covariance times the means less ``center`` [D], which
-    are the ``offsets`` [K, D].
+    """Return a head with equal priors.
+
+    ``offsets`` [K, D] are the class means minus ``center`` [D], ``weight`` [K, D] the inverse covariance times these.
     """
     bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
     return Linear(weight.astype(np.float32), bias.astype(np.float32))

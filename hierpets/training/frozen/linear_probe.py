@@ -1,4 +1,4 @@
-"""Heads that need the features of all photos at once: logistic regression, or its mean with LDA."""
+"""Fit heads that need the features of all photos in memory: logistic regression, or its mean with LDA."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SPECIES_HEAD = HeadSpec(kind="logistic", c=0.01)
 def fit_logistic(
     features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, c: float = 0.01
 ) -> Linear:
-    """Multinomial logistic regression with an L2 penalty on centered features of unit scale.
+    """Fit a multinomial logistic regression with an L2 penalty to centered features of unit scale.
 
     ``features`` [N, D], ``labels`` int [N] in 0..classes-1 with every class present, ``weights`` [N] positive.
     """
     from sklearn.linear_model import LogisticRegression
 
     center = features.mean(axis=0)
-    # One scale for all features: scaling each on its own lifts the noise of those that hardly vary.
+    # One scale for all features: scaling each by itself would amplify the noise of those that hardly vary.
     scale = max(float(np.sqrt(((features - center) ** 2).mean())), 1e-12)
     model = LogisticRegression(C=c, max_iter=500).fit((features - center) / scale, labels, sample_weight=weights)
     weight, bias = model.coef_ / scale, model.intercept_
@@ -40,9 +40,10 @@ def fit_logistic(
 def fit_blend(
     features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, shrinkage: float, c: float
 ) -> Linear:
-    """The mean of both heads, each divided by the spread of its logits: one linear head again, at no cost to serve.
+    """Fit LDA and logistic regression, and average them, each divided by the standard deviation of its logits.
 
-    Both parts have equal priors: each class weighs the same in the regression, whatever the sum of its weights.
+    The result is a single linear head, so prediction costs no more. Both parts have equal priors: the classes have the
+    same total weight in the regression.
     """
     equal = weights / np.bincount(labels, weights=weights, minlength=classes)[labels]
     parts = (
@@ -59,10 +60,10 @@ def fit_blend(
 def fit_heads(
     photos: FeatureSet, spec: HeadSpec, *, prior: Prior = "uniform", combiner: Combiner = "conditional"
 ) -> Heads:
-    """Fit heads by logistic regression, or blended: the species head to all photos, the breed heads to those whose
-    breed is known. They need the features of all photos at once.
+    """Fit the species head to all photos, and the breed heads to those of known breed.
 
-    Where features say nothing, the two, put together by ``combiner``, predict the ``prior``.
+    The breed heads are a logistic regression or a blend, as ``spec`` says. Uninformative features give the ``prior``
+    when ``combiner`` combines both heads.
     """
     taxonomy, known = photos.taxonomy, photos.where(photos.labels.breed_known)
     views = np.asarray(photos.views)
@@ -75,14 +76,14 @@ def fit_heads(
         ),
     )
     weighed = weigh_classes(photos.weights, photos.labels, taxonomy)
-    # A blend gives every class the same prior, whatever the weights.
+    # A blend has equal priors, whatever the weights.
     seen = weighed if spec.kind == "logistic" else weighed._replace(leaf=equal_masses(taxonomy).leaf)
     counts = weigh_classes(np.ones(len(photos)), photos.labels, taxonomy)
     return heads.shifted(*head_prior_shift(seen, counts, taxonomy, target=prior, combiner=combiner))
 
 
 def fit_head(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, spec: HeadSpec) -> Linear:
-    """One linear head, by logistic regression or blended; zeros where there is one class alone."""
+    """Fit a linear head, by logistic regression or blended; it is zero if there is only one class."""
     if classes == 1:
         return Linear(np.zeros((1, features.shape[1]), np.float32), np.zeros(1, np.float32))
     if spec.kind == "logistic":

@@ -1,4 +1,4 @@
-"""What a network gives for the photos that it was not fitted to, at one look or two."""
+"""Outputs for held-out photos, after a first look and after a second one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from hierpets.training.splits import Splits
 __all__ = ["Features", "FrozenOutputs"]
 
 Features = Callable[[Sequence[str]], np.ndarray]
-"""Those of photos, float32 [N, D], by their paths; zero for a second look where there is none."""
+"""Returns the features, float32 [N, D], of photos by path; rows of a second look are zero if there is none to take."""
 
 
 class FrozenOutputs(NamedTuple):
-    """The outputs for training photos that were held out: of trained, of pretrained and of unlisted breeds, None where
-    there are none; and those for validation photos.
+    """Outputs for held-out training photos of trained, pretrained and unlisted breeds, and for validation photos.
+
+    Those of a population without photos are None.
     """
 
     trained: HeldOutOutputs | None
@@ -32,17 +33,17 @@ class FrozenOutputs(NamedTuple):
 
     @classmethod
     def at_first(cls, mixing: Mixing, splits: Splits, features: Features) -> FrozenOutputs:
-        """At the first look; ``features`` are those of validation photos."""
+        """Return the outputs after the first look; ``features`` are called for the validation photos."""
         trained, pretrained, unlisted = (mixing.of_training(splits.train, own) for own in mixing.by_population)
         return cls(trained, pretrained, unlisted, mixing.of_others(splits.val, features(splits.val.paths)))
 
     def with_second_look(
         self, mixing: Mixing, splits: Splits, features: Features, by_fold: Sequence[Features], *, combiner: Combiner
     ) -> FrozenOutputs:
-        """After a second look at photos that leave doubt, at a training photo once for all populations.
+        """Return the outputs after a second look at doubtful photos; a training photo is read once for all populations.
 
-        ``features`` are those of the second look; where the backbone was tuned on the training photos, ``by_fold`` are
-        those of the backbone that was not tuned on each fold.
+        ``features`` are those of the second look. If the backbone was tuned on the training photos, ``by_fold`` holds,
+        for each fold, those of the backbone that was not tuned on it.
         """
         first = self.trained or self.validation
         if not first:
@@ -66,29 +67,29 @@ def _look_again(
     by_fold: Sequence[Features],
     folds: np.ndarray,
 ) -> ByPopulation:
-    """The outputs after a second look at each photo, by the features of its fold."""
+    """Return the outputs for training photos after a second look at doubtful ones, with the features of their folds."""
     photos = mixing.by_population
-    wanted = [
+    doubtful = [
         own.rows[looks.wanted(first)] if first else own.rows[:0] for own, first in zip(photos, outputs, strict=True)
     ]
-    rows = np.unique(np.concatenate(wanted))
+    rows = np.unique(np.concatenate(doubtful))
     if not len(rows):
         return outputs
     features = _features_of(rows, train.paths, by_fold, folds)
     seen = features.any(axis=1)
     second = mixing.second_look(rows[seen], features[seen])
 
-    def both(first: HeldOutOutputs | None, own: HeldOutPhotos, again: HeldOutPhotos) -> HeldOutOutputs | None:
+    def combined(first: HeldOutOutputs | None, own: HeldOutPhotos, again: HeldOutPhotos) -> HeldOutOutputs | None:
         closer = mixing.of_training(train, again)
-        return first.with_second_look(closer, _places(own.rows, again.rows)) if first and closer else first
+        return first.with_second_look(closer, _positions(own.rows, again.rows)) if first and closer else first
 
-    chosen = [again.where(np.isin(again.rows, own)) for again, own in zip(second, wanted, strict=True)]
-    trained, pretrained, unlisted = map(both, outputs, photos, chosen)
+    chosen = [again.where(np.isin(again.rows, own)) for again, own in zip(second, doubtful, strict=True)]
+    trained, pretrained, unlisted = map(combined, outputs, photos, chosen)
     return trained, pretrained, unlisted
 
 
 def _features_of(rows: np.ndarray, paths: Sequence[str], by_fold: Sequence[Features], folds: np.ndarray) -> np.ndarray:
-    """Features float32 [K, D] of the photos of some rows int64 [K], each by those of its fold."""
+    """Return the features float32 [K, D] of the photos ``rows``, int64 [K], each from ``by_fold`` of its fold."""
     vectors: dict[int, np.ndarray] = {}
     for fold in np.unique(folds[rows]).tolist():
         own = rows[folds[rows] == fold].tolist()
@@ -96,7 +97,7 @@ def _features_of(rows: np.ndarray, paths: Sequence[str], by_fold: Sequence[Featu
     return np.stack([vectors[row] for row in rows.tolist()])
 
 
-def _places(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """Where ``some`` of the ``rows`` stand among them, int64 [K]."""
+def _positions(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Return the positions of ``some`` of the ``rows`` in ``rows``, int64 [K]."""
     order = np.argsort(rows)
     return np.asarray(order[np.searchsorted(rows, some, sorter=order)])

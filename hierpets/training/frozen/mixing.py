@@ -1,4 +1,4 @@
-"""The mixture of trained and pretrained breeds, and what it gives for photos that were held out."""
+"""Fit the mixture of trained and pretrained breeds, and compute its outputs for held-out photos."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from hierpets.training.outputs import HeldOutOutputs
 __all__ = ["HeldOutPhotos", "Mixing", "PhotosByPopulation", "fit_mixing"]
 
 HELD_OUT_LOGIT = -1e6
-"""The logit of a breed that was held out: its probability is zero at any temperature."""
+"""Logit of a breed that was held out: it gives a probability of zero at any temperature."""
 
 
 class HeldOutPhotos(NamedTuple):
-    """Some training photos, ``rows`` int64 [M] among all, with ``species`` logits [M, S], breed logits ``leaf`` [M, T]
-    and evidence of what was not fitted to them.
+    """Species logits [M, S], breed logits ``leaf`` [M, T] and evidence of M training photos, from fits to others.
+
+    ``rows`` int64 [M] are the indices of these photos among all training photos.
     """
 
     rows: np.ndarray
@@ -40,18 +41,23 @@ class HeldOutPhotos(NamedTuple):
     evidence: Evidence
 
     def where(self, chosen: np.ndarray) -> HeldOutPhotos:
-        """Those where ``chosen`` (bool [M]) is true."""
+        """Return the photos where ``chosen``, bool [M], is true."""
         rows, species, leaf = (array[chosen] for array in (self.rows, self.species, self.leaf))
         return HeldOutPhotos(rows, species, leaf, self.evidence.where(chosen))
 
     def of_species(self, labels: Labels, margin: float) -> SpeciesPhotos:
-        """What is said of their species, by the ``margin`` of the species head; ``labels`` are those of all photos."""
+        """Return what is said of the photos' species, with logits in units of ``margin``.
+
+        ``labels`` are those of all training photos.
+        """
         return SpeciesPhotos(self.species / margin, self.evidence.species.numpy(), labels.species[self.rows])
 
 
 class PhotosByPopulation(NamedTuple):
-    """Photos of trained breeds; of breeds that were held out, and that the pretrained head knows; and of those that
-    were held out and hidden from it too: the classes of the gate.
+    """Held-out photos of each class of the gate.
+
+    They are photos of ``trained`` breeds; of breeds that were held out, but known to the pretrained head,
+    ``pretrained``; and of breeds that were held out and hidden from the pretrained head as well, ``unlisted``.
     """
 
     trained: HeldOutPhotos
@@ -61,7 +67,7 @@ class PhotosByPopulation(NamedTuple):
 
 @dataclass(frozen=True)
 class Mixing:
-    """The leaves of a model, its ``mixture``, and for each fold one that was not fitted to it.
+    """The leaves of a model, its ``mixture``, and for each fold a mixture that was not fitted to it.
 
     ``temperatures`` are those of the breed heads' own logits.
     """
@@ -82,7 +88,7 @@ class Mixing:
         return self._found.folds
 
     def of_training(self, train: PhotoIndex, photos: HeldOutPhotos) -> HeldOutOutputs | None:
-        """The outputs for training photos, each by what was not fitted to it; None where there are none."""
+        """Return the outputs for training photos, each from the mixture of its fold; None if there are no photos."""
         rows, tree = photos.rows, self.breeds.taxonomy
         if not len(rows):
             return None
@@ -98,14 +104,17 @@ class Mixing:
         return self._outputs(paths, labels, found)
 
     def second_look(self, rows: np.ndarray, features: np.ndarray) -> PhotosByPopulation:
-        """What a second look at some training photos gives, ``rows`` int64 [K] ascending, by its features [K, D]."""
+        """Return the held-out results of a second look at training photos ``rows``, int64 [K] ascending.
+
+        ``features`` [K, D] are those of the second look.
+        """
         found = self._found.second_look(rows, features, self._labels, self._trained_breeds)
         photos = _by_population(found, self._labels, self._trained_breeds)
         same = np.isin(photos.pretrained.rows, self.by_population.pretrained.rows)
         return photos._replace(pretrained=photos.pretrained.where(same))
 
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
-        """The outputs for photos that nothing was fitted to, by their features [N, D]."""
+        """Return the outputs for photos that nothing was fitted to, with features [N, D]."""
         species, leaf = self._found.fit.heads(features)
         found = mix(self._scorer, self.mixture, species, leaf, self._scorer.evidence(features))
         return self._outputs(tuple(photos.paths), photos.labels(), found)
@@ -129,10 +138,10 @@ def fit_mixing(
     pretrained_breeds: bool,
     combiner: Combiner = "conditional",
 ) -> Mixing:
-    """Fit the mixture to what the training photos give when they, or their breeds, are held out.
+    """Fit the mixture to the outputs for training photos that were held out, or whose breeds were.
 
-    With ``pretrained_breeds``, the species that have enough breeds of which the pretrained head knows as much as the
-    photos do gain those that it alone knows: only there it can be told how well it names a breed.
+    With ``pretrained_breeds``, breeds that only the pretrained head knows are added to species with enough photos of
+    trained breeds that it knows as well: only there can it be measured how well it names a breed.
     """
     plain = PretrainedBreeds.of(taxonomy, head)
     photos = _by_population(found, labels, plain)
@@ -142,8 +151,8 @@ def fit_mixing(
     kept = np.isin(labels.species[photos.pretrained.rows], [*extended])
     photos = photos._replace(pretrained=photos.pretrained.where(kept))
 
-    def fitted(fold: int | None) -> Temperatures:
-        """Fitted to all folds but one."""
+    def temperatures_without(fold: int | None) -> Temperatures:
+        """Fit the temperatures to all folds but one."""
         others = found.folds[photos.trained.rows] != fold
         rows = photos.trained.rows[others]
         return fit_temperatures(
@@ -154,24 +163,26 @@ def fit_mixing(
             taxonomy=taxonomy,
         )
 
-    # A photo whose breed nobody stated may show one that is on no list.
+    # A photo of unknown breed may show an unlisted one.
     gated = photos._replace(trained=photos.trained.where(labels.breed_known[photos.trained.rows]))
     gate_photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
     sources = gate_sources(gate_photos, species=len(taxonomy.species), extended=extended)
 
     margin = species_margin(found.fit.heads.species, found.statistics, taxonomy.species)
 
-    def weights(fold: int | None) -> SpeciesWeights | None:
-        """Fitted to all folds but one; None where the pretrained head has no say in the species."""
+    def weights_without(fold: int | None) -> SpeciesWeights | None:
+        """Fit the species weights to all folds but one; None if the species logits are those of the head alone."""
         if not found.fit.ood_scorer.spec.species_evidence:
             return None
         kept = (own.where(found.folds[own.rows] != fold) for own in (photos.trained, photos.unlisted))
         head, pretrained = fit_species_weights(*(own.of_species(labels, margin) for own in kept))
         return SpeciesWeights(head / margin, pretrained)
 
-    def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
-        """Fitted to all folds but one, by the gates of the same sources as the whole: the thresholds that are fitted to
-        what these mixtures say are used with that one.
+    def mixture_without(fold: int | None, temperatures: Temperatures) -> BreedMixture:
+        """Fit the mixture to all folds but one.
+
+        All gates have the same sources, because thresholds are fitted to the outputs of the mixtures of folds, and used
+        with the mixture of all photos.
         """
         kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(gate_photos, gated, strict=True))
         return BreedMixture.build(
@@ -179,12 +190,14 @@ def fit_mixing(
             fit_gate([*kept], sources),
             temperatures.divisors(taxonomy),
             combiner=combiner,
-            species_weights=weights(fold),
+            species_weights=weights_without(fold),
         )
 
-    by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))
-    whole = fitted(None)
-    return Mixing(breeds, mixture(None, whole), whole, photos, by_fold, found, found.fit.ood_scorer, labels, plain)
+    fold_count = int(found.folds.max(initial=-1)) + 1
+    by_fold = tuple(mixture_without(fold, temperatures_without(fold)) for fold in range(fold_count))
+    temperatures = temperatures_without(None)
+    mixture = mixture_without(None, temperatures)
+    return Mixing(breeds, mixture, temperatures, photos, by_fold, found, found.fit.ood_scorer, labels, plain)
 
 
 def _by_population(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> PhotosByPopulation:
@@ -193,7 +206,7 @@ def _by_population(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds
     rows = by_breed.rows[judged]
     margin = species_margin(found.fit.heads.species, found.statistics, breeds.taxonomy.species)
     species, leaf = by_breed.species[judged] * margin, unseen.leaf[unseen.places(rows)]
-    leaf[np.arange(len(rows)), labels.leaf[rows]] = HELD_OUT_LOGIT  # as heads that did not see the breed
+    leaf[np.arange(len(rows)), labels.leaf[rows]] = HELD_OUT_LOGIT  # as if the heads had not seen the breed
     known = np.asarray(breeds.classes_of(labels.leaf[rows]).any(axis=1))
     return PhotosByPopulation(
         HeldOutPhotos(unseen.rows, unseen.species, unseen.leaf, unseen.evidence),

@@ -1,4 +1,4 @@
-"""A network of a frozen backbone and linear heads, with what it gives for photos that were held out."""
+"""Fit linear heads to a frozen backbone, and compute the network's outputs for held-out photos."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def fit_frozen_model(
     second_look: bool = True,
     prepared: Prepared | None = None,
 ) -> Trained:
-    """Fit linear heads and OOD scorer to all training photos.
+    """Fit linear heads and an OOD scorer to all training photos.
 
-    Training photos are held out fold by fold, validation photos altogether; what a pretrained or an unlisted breed
-    looks like is learned from breeds that are held out. ``decoded_side`` as in
-    :func:`~hierpets.model.backbone.build_backbone`. ``second_look``: whether photos that leave doubt are looked at
-    again, as far as the settings say so; an early network looks once. ``prepared`` is the backbone, for this model
-    alone, if there is one already.
+    The outputs for training photos are out of fold; those for pretrained and unlisted breeds come from fits without the
+    breed. Validation photos are used for no fit. ``decoded_side`` is as in
+    :func:`~hierpets.model.backbone.build_backbone`. ``second_look`` can turn the second look off, which is otherwise up
+    to the settings: an early network takes only one. ``prepared`` is the backbone if it has been prepared already; it
+    becomes part of the network.
     """
     view = CloserView.of(splits.taxonomy.species) if second_look and config.second_look else None
 
@@ -65,7 +65,7 @@ def fit_frozen_model(
     outputs = FrozenOutputs.at_first(mixing, splits, partial(extractor.features, progress=progress))
     if view is not None:
         closer = partial(view.features, progress=progress)
-        # Built once more when it is its turn: several of them at a time would take as much memory.
+        # Each fold's backbone is built again when needed: several at a time would take too much memory.
         by_fold = [lambda paths, fold=fold: closer(prepare(fold=fold).extractor, paths) for fold in folds]
         outputs = outputs.with_second_look(
             mixing, splits, partial(closer, extractor), by_fold, combiner=config.combiner
@@ -98,8 +98,10 @@ def judge_by_validation(
     device: str,
     progress: Progress,
 ) -> Trained:
-    """The model with a ``module`` and ``heads`` that learned from the training photos: its OOD scorer is fitted to them
-    as well, and what is held out, whole and breed by breed, are validation photos.
+    """Return the model with another backbone ``module`` and ``heads``, both fitted to the training photos.
+
+    The OOD scorer is fitted to the training photos as well. The held-out outputs, breed by breed too, are those for the
+    validation photos.
     """
     backbone, both = replace(trained.backbone, module=module), splits.joined
     extractor = FeatureExtractor(backbone, device)
@@ -126,9 +128,9 @@ def judge_by_validation(
 
 
 def _tuned_folds(backbone: BackboneChoice, folds: int) -> range:
-    """The folds that have a backbone of their own: all, or none.
+    """Return the folds that have backbone weights of their own: all, or none.
 
-    :raises ConfigError: weights for another number of folds.
+    :raises ConfigError: there are weights for another number of folds.
     """
     given = sorted(backbone.weights.glob("fold*.safetensors")) if backbone.weights else []
     if given and {file.stem for file in given} != {f"fold{fold}" for fold in range(folds)}:

@@ -1,4 +1,4 @@
-"""What a pretrained head says of animals that are no pets, measured by what it says of the training photos."""
+"""How strongly a pretrained head sees animals that are no pets, relative to its outputs for the training photos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["find_other_animals"]
 
 
 def find_other_animals(statistics: ClassStatistics, head: PretrainedHead | None) -> tuple[OtherAnimal, ...]:
-    """The classes of the pretrained head that show one of :data:`OTHERS`, but for species that have training photos."""
+    """Return each pretrained class that shows one of :data:`OTHERS`, except species that have training photos."""
     return tuple(_animals(statistics, head)) if head is not None else ()
 
 
@@ -28,15 +28,15 @@ def _animals(statistics: ClassStatistics, head: PretrainedHead) -> Iterator[Othe
             lead = np.zeros(statistics.sums.shape[1])
             lead[: weights.shape[1]] = weights[shown] - weights.mean(axis=0)
             mean, deviation = _moments(statistics, lead)
-            if deviation > 0:  # of a single photo there is none
-                # What the head's biases add is the same for every photo.
+            if deviation > 0:  # 0 for a single photo
+                # The head's biases are left out, as they are the same for every photo.
                 yield OtherAnimal(
                     name=name, weights=tuple(map(_short, lead / deviation)), bias=_short(-mean / deviation)
                 )
 
 
 def _moments(statistics: ClassStatistics, weights: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of a linear function of the features, [D], over the training photos."""
+    """Return mean and standard deviation, over the training photos, of the features' product with ``weights`` [D]."""
     shares = statistics.weights / statistics.weights.sum()
     by_class = statistics.means @ weights
     mean = shares @ by_class
@@ -45,5 +45,5 @@ def _moments(statistics: ClassStatistics, weights: np.ndarray) -> tuple[float, f
 
 
 def _short(value: float) -> float:
-    """With the digits that features have."""
+    """Round to six digits, about the precision of features."""
     return float(f"{value:.6g}")

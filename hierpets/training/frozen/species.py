@@ -1,8 +1,7 @@
-"""How much the species head and the pretrained head have a say in the species, fitted to photos of breeds that were
-trained and of breeds that no photo taught.
+"""Fit the weights of the species head and the pretrained head in the species logits, to trained and held-out breeds.
 
-A species head that saw a few breeds has never been asked about others: fitted to two breeds of cats and two of dogs, it
-takes a third of all other dogs for cats, and is certain of it. The pretrained head saw a hundred more.
+A species head fitted to a few breeds may be wrong about others: fitted to two breeds of cats and two of dogs, it takes
+a third of all other dogs for cats, with high confidence. The pretrained head has seen a hundred more breeds.
 """
 
 from __future__ import annotations
@@ -22,59 +21,61 @@ from hierpets.taxonomy import Leaf
 __all__ = ["SpeciesPhotos", "fit_species_weights", "species_margin"]
 
 EXPECTED = SpeciesWeights(5.0, 0.4)
-"""Where no breed was held out, and near that where few were: the first of logits in units of :func:`species_margin`.
-Chosen with EfficientNet-Lite0 on photos of Oxford-IIIT Pet and from elsewhere, as is the next
-(docs/experiments.md)."""
+"""Prior mean of the weights, and their value if no breed was held out. The weight of the head applies to logits in
+units of :func:`species_margin`. This and :data:`SPREAD` were chosen with EfficientNet-Lite0 on photos of Oxford-IIIT
+Pet and from elsewhere (docs/experiments.md)."""
 SPREAD = 0.5
-"""The standard deviation of what is believed of the logarithms of both weights beforehand."""
-FARTHEST = 6.0  # of a logarithm from what is expected
+"""Prior standard deviation of the logarithms of both weights."""
+FARTHEST = 6.0  # bound of the distance of a logarithm from its prior mean
 
 
 class SpeciesPhotos(NamedTuple):
-    """What is said of N photos: ``logits`` [N, S] of a species head that did not see them, in units of its margin, and
-    ``masses`` [N, S], the log of what the pretrained head gives to each species. ``species`` int [N] is true.
+    """What both heads say of the species of N photos, and the true ``species``, int [N].
+
+    ``logits`` [N, S] are those of a species head that did not see the photos, in units of its margin, ``masses`` [N, S]
+    the log of the probability mass that the pretrained head gives to each species.
     """
 
     logits: np.ndarray
     masses: np.ndarray
     species: np.ndarray
 
-    def surprise(self, weights: SpeciesWeights) -> float:
-        """The mean negative log-likelihood."""
-        # In float32 it would be flat to the steps by which the search finds its way.
+    def nll(self, weights: SpeciesWeights) -> float:
+        """Return the mean negative log-likelihood of the true species."""
+        # In float32, the loss would be flat to the small steps of the optimizer's numerical gradients.
         logits, masses = self.logits.astype(np.float64), self.masses.astype(np.float64)
         log_probabilities = log_softmax(weights.head * logits + weights.pretrained * masses)
         return -float(log_probabilities[np.arange(len(self.species)), self.species].mean())
 
 
 def fit_species_weights(trained: SpeciesPhotos, others: SpeciesPhotos) -> SpeciesWeights:
-    """The weights under which the true species of photos of ``trained`` breeds and of ``others`` is likeliest, as often
-    as each is expected to be asked about; :data:`EXPECTED` without others.
+    """Fit the weights by maximum a posteriori to photos of ``trained`` and of ``others``, held-out breeds.
 
-    Nothing limits how sure a head is that is right about all of few photos: a normal prior on the logarithms of the
-    weights does, and counts as little as one photo among many.
+    Both count by how often they are expected in use. Without others, the result is :data:`EXPECTED`. The likelihood
+    alone would let the weights grow without limit if a head is right about all of few photos. So there is a normal
+    prior on their logarithms, which counts as much as a single photo.
     """
     if not len(others.species) or not len(trained.species):
         return EXPECTED
-    from scipy.optimize import minimize  # which prediction does without
+    from scipy.optimize import minimize  # here, because prediction does not need it
 
     share = population_shares(())
     expected = np.log(EXPECTED)
 
     def loss(logarithms: np.ndarray) -> float:
         weights = SpeciesWeights(*np.exp(logarithms).tolist())
-        doubt = 0.5 * float((((logarithms - expected) / SPREAD) ** 2).sum()) / len(trained.species)
-        return share["trained"] * trained.surprise(weights) + share["unlisted"] * others.surprise(weights) + doubt
+        penalty = 0.5 * float((((logarithms - expected) / SPREAD) ** 2).sum()) / len(trained.species)
+        return share["trained"] * trained.nll(weights) + share["unlisted"] * others.nll(weights) + penalty
 
     bounds = [(at - FARTHEST, at + FARTHEST) for at in expected]
     return SpeciesWeights(*np.exp(minimize(loss, expected, method="L-BFGS-B", bounds=bounds).x).tolist())
 
 
 def species_margin(head: Linear, statistics: ClassStatistics, species: Sequence[str]) -> float:
-    """How far a species head leads with the right species where it sees the mean photo of one: the median over all.
+    """Return the median lead of the right species' logit, over the mean features of each species.
 
-    Logits of a linear discriminant grow with the distance between its classes, tenfold from ten breeds to one. In these
-    units, what they are worth depends far less on the photos.
+    The logits of a linear discriminant grow with the distance between its classes, tenfold from ten breeds to one.
+    Divided by this margin, their meaning depends far less on the training photos.
     """
     if len(species) < 2:
         return 1.0

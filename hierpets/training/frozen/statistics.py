@@ -1,4 +1,4 @@
-"""The statistics of a set of photos, in one pass over batches of their features."""
+"""Collect the statistics of photos in one pass over batches of their features."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["collect_statistics"]
 def collect_statistics(
     photos: FeatureSet, pretrained_head: PretrainedHead | None, parts: np.ndarray | None = None
 ) -> tuple[ClassStatistics, ...]:
-    """The statistics of each part of the photos: ``parts`` int [N] from -1, or None for one part of all.
+    """Return the statistics of each part of the photos; ``parts`` int [N], or None for one part of all photos.
 
-    A photo whose part is -1 is left out. Memory does not grow with the number of photos.
+    Photos of part -1 are left out. Memory does not grow with the number of photos.
     """
     part_of = np.zeros(len(photos), np.int64) if parts is None else parts
     names, head = _names(photos.taxonomy), pretrained_head.head if pretrained_head else None
@@ -37,5 +37,5 @@ def collect_statistics(
 
 
 def _names(taxonomy: Taxonomy) -> list[Leaf]:
-    """The leaves, then every species for its photos of no stated breed: in the order of ``Labels.classes``."""
+    """Return the leaves, then every species for its photos of unknown breed: the order of ``Labels.classes``."""
     return [*taxonomy.leaves, *(Leaf(name, None) for name in taxonomy.species)]

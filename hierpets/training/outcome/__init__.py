@@ -1,1 +1,1 @@
-"""What a training leaves: the manifest of its bundle, graphs in eight-bit integers, and its result."""
+"""The outcome of a training: the manifest of its bundle, its quantized graphs, and its result."""

@@ -1,4 +1,4 @@
-"""What a bundle says about how it was trained."""
+"""The manifest of a trained bundle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("torch", "timm", "openvino", "numpy", "scikit-learn", "opencv-python
 
 
 def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, config: TrainConfig) -> Manifest:
-    """The manifest of a trained and calibrated model."""
+    """Build the manifest of a trained and calibrated model."""
     scorer = trained.network.ood_scorer
     return Manifest(
         version=config.version,

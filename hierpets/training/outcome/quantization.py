@@ -1,4 +1,4 @@
-"""The bundle's graph with eight-bit activations, where photos that were held out show that this costs nothing."""
+"""Quantize the activations of a bundle's graphs, if held-out photos show that accuracy does not suffer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from hierpets.registry.loading import Registry
 
 __all__ = ["LEAST_PHOTOS", "quantize_bundle"]
 
-LEAST_PHOTOS = 100  # of fewer too few are close calls, which are what changes
+LEAST_PHOTOS = 100  # fewer contain too few close calls, which are the predictions that change
 
 
 def quantize_bundle(
     bundle: Path, held_out: PhotoIndex, config: TrainConfig, *, registry: Registry, progress: Progress
 ) -> tuple[bool, str]:
-    """Whether the graphs of a bundle compute in int8 from now on, and what the check found or why there was none.
+    """Quantize the graphs of a bundle if its accuracy on ``held_out`` photos allows it.
 
-    ``held_out`` are photos that the weights were not fitted to. The model stays the same: what is replaced is how a CPU
-    computes it, and ``--precision f32`` takes it back.
+    The weights were not fitted to the ``held_out`` photos. The model stays the same: only a CPU computes it
+    differently, and ``--precision f32`` undoes that.
+
+    :returns: whether the graphs compute in int8 from now on, and the result of the check, or why there was none.
     """
     if reason := _reason_to_skip(held_out, config):
         return False, reason

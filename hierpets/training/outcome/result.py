@@ -1,4 +1,4 @@
-"""What came of a training."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class TrainResult:
     selection: Selection | None = field(default=None, repr=False)
 
     def predictor(self, **options: Any) -> Predictor:
-        """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
+        """Load the bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
         return load(self.bundle, **{"registry": self.registry, **options})
 
     def _repr_html_(self) -> str:
-        """What was trained and how good it is, for notebooks."""
+        """Show in notebooks what was trained, and how accurate it is."""
         rows = (
             f"<li>{escape(name.replace('_', ' '))}: "
             + ", ".join(f"{level} {percent(score)}" for level, score in accuracies(part).items() if score is not None)

@@ -1,1 +1,1 @@
-"""A run: its folder, who listens to its events, and its pictures."""
+"""A training run: its folder, the trackers of its events, and its figures."""

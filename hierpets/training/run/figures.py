@@ -1,4 +1,4 @@
-"""Pictures in a run folder: the learning curves, and the first augmented batch as the network sees it."""
+"""Figures in a run folder: the learning curves, and the first augmented batch as the network sees it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hierpets.plugin import Preprocess
 
 __all__ = ["draw_batch", "draw_curves"]
 
-MOST = 32  # photos of a batch that are drawn
+MOST = 32  # photos of a batch to draw
 COLUMNS = 8
-CELL = 1.12  # height of a photo with its name, in widths
+CELL = 1.12  # height of a photo with its name, relative to its width
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
-    """PNG of the loss and of balanced accuracy a level over the epochs.
+    """Draw the losses, and the balanced accuracy per level, over the epochs, as a PNG.
 
     A row holds ``epoch`` (0: before the first), ``loss`` on training photos, and ``nll``, ``species`` and ``breed`` on
-    validation photos; what a row lacks, or is None, is left out.
+    validation photos; values that are missing or None are left out.
     """
 
     def paint(figure: Figure) -> None:
@@ -48,12 +48,12 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess) -> bytes:
-    """PNG of up to 32 inputs float32 [B, 3, size, size] with their normalization undone, each under its name."""
+    """Draw up to 32 inputs, float32 [B, 3, size, size], without their normalization and with their names, as a PNG."""
     shown = list(zip(inputs[:MOST], names, strict=False))
     rows = max(1, -(-len(shown) // COLUMNS))
 
     def paint(figure: Figure) -> None:
-        # One axes for all: as many as there are photos take almost three times as long.
+        # A single axes for all photos: one for each would take almost three times as long.
         axes = figure.subplots()
         axes.set_axis_off()
         for number, (planes, name) in enumerate(shown):

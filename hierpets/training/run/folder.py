@@ -1,4 +1,4 @@
-"""A run folder: ``config.yaml``, ``log.jsonl``, ``metrics.json``, ``bundle/``, and who may write into it."""
+"""The run folder, with ``config.yaml``, ``log.jsonl``, ``metrics.json`` and ``bundle/``, and its lock."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = [
 
 LOG_FILE, CHECKPOINT_FILE, JUDGEMENTS_FILE = "log.jsonl", "checkpoint.pt", "judgements.sqlite"
 CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
-LAST = "bundle"  # the event that a run ends with
-FEATURES = "features"  # of a cluster, until the bundle is there
-# What only a training leaves.
+LAST = "bundle"  # the event that ends a run
+FEATURES = "features"  # folder of the features that a cluster computed, until the run is complete
+# Files that only a training writes.
 RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, JUDGEMENTS_FILE, CHECKPOINT_FILE)
-# What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
-# An audit is about photos and stays.
+# Files and folders about a model, known by their own names, or by the name of a file in them (an evaluation, an
+# export). An audit is about photos, so it stays.
 ABOUT = ("measured.json", "tensorboard", CURVES_FILE, BATCH_FILE)
 MARKS = (METRICS_FILE, MANIFEST)
 
@@ -50,10 +50,10 @@ Listener = Callable[[Event], None]
 
 
 class Run:
-    """The folder of one training run, and where everything that happens in it is logged.
+    """The folder of one training run, and its log.
 
-    Every event is a line of ``log.jsonl`` and goes to the listener; progress is passed on and not logged. ``silent`` is
-    for every process but the main one: it neither writes nor reports.
+    Every event becomes a line of ``log.jsonl`` and goes to the listener; progress is passed on, but not logged. A
+    ``silent`` run, for every process but the main one, neither writes nor reports.
     """
 
     def __init__(self, folder: Path, *, progress: Progress = no_progress, silent: bool = False):
@@ -65,14 +65,14 @@ class Run:
         self._started = time.monotonic()
 
     def begin(self, config: TrainConfig) -> None:
-        """Write the settings down: from here on the folder belongs to this run."""
+        """Write the settings; from then on the folder belongs to this run."""
         if not self.silent:
             _cut_off(self.folder / LOG_FILE)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             write_file(self.folder / CONFIG_FILE, text)
 
     def clear(self) -> None:
-        """Delete an older run and everything about its model: no file may speak of a model that is gone."""
+        """Delete an older run and everything about its model, so that no file describes a model that is gone."""
         if self.silent or not _holds_run(self.folder):
             return
         for path in _results(self.folder):
@@ -82,7 +82,7 @@ class Run:
                 path.unlink()
 
     def log(self, event: str, **fields: Any) -> None:
-        """Log an event and pass it on."""
+        """Log an event and pass it to the listener."""
         if self.silent:
             return
         line = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **fields}
@@ -92,8 +92,9 @@ class Run:
         self.listener(line)
 
     def complete(self, **fields: Any) -> None:
-        """Log the last event, then delete what only a run that is to be resumed needs: the features that a cluster
-        computed, what candidates were found to be worth, and the checkpoint.
+        """Log the last event, then delete what is only needed to resume a run.
+
+        These are the features that a cluster computed, the judgements of candidates, and the checkpoint.
         """
         self.log(LAST, **fields)
         if not self.silent:
@@ -102,7 +103,7 @@ class Run:
                 file.unlink(missing_ok=True)
 
     def progress(self, task: str, done: int, total: int | None, /) -> None:
-        """Pass progress on; not logged."""
+        """Pass progress on, without logging it."""
         if not self.silent:
             self._progress(task, done, total)
 
@@ -125,9 +126,9 @@ def open_run(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Iterator[Run]:
-    """The run in ``folder``, which no other process may write meanwhile. Nothing in it is changed yet.
+    """Open and lock ``folder`` for a run, without changing anything in it yet.
 
-    Of several processes of one training, the main one alone opens the folder; the others get a silent run.
+    Of several processes of one training, only the main one opens the folder; the others get a silent run.
 
     :raises ConfigError: the folder holds a run and neither ``resume`` nor ``overwrite`` is given; another process is
         training in it; it cannot be written; a bundle or an evaluation to ``overwrite`` holds files of something else.
@@ -147,6 +148,10 @@ def open_run(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    """Create ``folder`` if needed, and keep other processes from training in it.
+
+    :raises ConfigError: another process is training in it, or it cannot be written.
+    """
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -156,13 +161,12 @@ def _locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be used as a run folder: {reason_of(error)}") from error
         if not lock(handle):
-            told = "another process is training in it; wait until it ends, or give another out"
-            raise ConfigError(f"{folder}: {told}")
+            raise ConfigError(f"{folder}: another process is training in it; wait until it ends, or give another out")
         yield
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a run came to its end, and what it wrote is still there."""
+    """Whether a run has ended, and its results are still there."""
     if not all((folder / name).is_file() for name in (CONFIG_FILE, METRICS_FILE, f"{BUNDLE_FOLDER}/{MANIFEST}")):
         return False
     try:
@@ -173,7 +177,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def _cut_off(log: Path) -> None:
-    """Take away the half of a line that a full disk left: the next event would be glued to it."""
+    """Remove an incomplete last line, such as a full disk leaves, so that the next event starts a new line."""
     if log.is_file():
         with log.open("rb+") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
@@ -184,7 +188,10 @@ def _holds_run(folder: Path) -> bool:
 
 
 def _check_results(folder: Path) -> None:
-    """:raises ConfigError: a user's own file lies in a folder that :meth:`Run.clear` would delete."""
+    """Check that :meth:`Run.clear` deletes no files of the user.
+
+    :raises ConfigError: a folder that would be deleted holds other files than those of a bundle or an evaluation.
+    """
     for path in _results(folder):
         if path.name == BUNDLE_FOLDER or (path / MANIFEST).is_file():  # a damaged one lacks it
             check_folder(path, overwrite=True, mark=MANIFEST, kind="bundle", holds=BUNDLE)
@@ -193,6 +200,7 @@ def _check_results(folder: Path) -> None:
 
 
 def _results(folder: Path) -> Iterator[Path]:
+    """Yield everything in a run folder that belongs to the run or describes its model."""
     for path in sorted(folder.iterdir()):
         marked = path.is_dir() and any((path / mark).is_file() for mark in MARKS)
         if marked or path.name in (*RUN, *ABOUT):

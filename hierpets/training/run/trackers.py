@@ -1,4 +1,4 @@
-"""Trackers as more listeners to a run: TensorBoard, when the extra ``track`` is there, and plugins."""
+"""Trackers, which are listeners to a run: TensorBoard, if the extra ``track`` is installed, and plugins."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ EPOCH_TAGS = {
 
 
 def find_tracker(run: Path) -> EventWriter | None:
-    """A tracker that writes to ``RUN/tensorboard``; None without the package ``tensorboard``."""
+    """Return a tracker that writes to ``RUN/tensorboard``; None if the package ``tensorboard`` is not installed."""
     return EventWriter(run / FOLDER) if is_installed("tensorboard") else None
 
 
 def broadcast(*listeners: Listener | None) -> Listener:
-    """One listener that passes every event on."""
+    """Return a listener that passes every event to all ``listeners`` that are not None."""
     present = [listener for listener in listeners if listener is not None]
 
     def pass_on(event: Event) -> None:
@@ -42,9 +42,10 @@ def broadcast(*listeners: Listener | None) -> Listener:
 
 
 class PluginTrackers:
-    """Tracker plugins as one listener, opened before anything slow begins; one that fails on an event is told no more.
+    """Tracker plugins as one listener, opened before anything slow begins.
 
-    A training of hours is not worth less because a tracking server went away: it goes on, with one warning.
+    A tracker that fails on an event is dropped with a warning, so that a training of hours survives the loss of a
+    tracking server.
 
     :raises PluginError: a tracker cannot be opened.
     """
@@ -70,7 +71,7 @@ class PluginTrackers:
 
 
 class EventWriter:
-    """Writes epochs as curves, final metrics as points and every other event as text. Opened by the first event."""
+    """Write epochs as curves, final metrics as points, and other events as text. Opened by the first event."""
 
     def __init__(self, folder: Path):
         self._folder = folder

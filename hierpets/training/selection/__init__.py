@@ -1,1 +1,1 @@
-"""Recipe ``auto``: which backbone and heads the training photos speak for, and how good that choice really is."""
+"""Recipe ``auto``: choose backbone and heads by cross-validation, and estimate how good the choice really is."""

@@ -1,4 +1,4 @@
-"""Which frozen features and which heads there are to choose from, each cross-validated on the training photos alone."""
+"""Candidates of recipe ``auto``: frozen features and heads, each cross-validated on the training photos alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOGISTIC_PHOTOS = 5000  # above that, a logistic regression takes minutes
 
 @dataclass(frozen=True)
 class Candidate:
-    """A choice, how well it did out of fold, and the ``multiply_adds`` that it takes for a photo."""
+    """A choice of features and heads, its out-of-fold judgement, and the ``multiply_adds`` that a photo takes."""
 
     choice: FrozenChoice
     judgement: Judgement
@@ -52,17 +52,20 @@ class Candidate:
 
     @property
     def criterion(self) -> np.ndarray:
-        """float [N]: what each training photo adds to what candidates are compared by, the mean of both accuracies."""
+        """float [N]: the contribution of each training photo to the criterion of the comparison.
+
+        That is the mean of the accuracies on plain and on corrupted photos, if there are any of the latter.
+        """
         _, plain, corrupted = self.judgement
         return plain.shares if corrupted is None else (plain.shares + corrupted.shares) / 2
 
     @property
     def corrupted(self) -> float | None:
-        """Balanced accuracy on corrupted photos."""
+        """Balanced accuracy on corrupted photos; None if there were none."""
         return self.judgement.corrupted.accuracy if self.judgement.corrupted else None
 
     def as_event(self) -> dict[str, Any]:
-        """A row of the table."""
+        """Return the fields of the log event."""
         numbers = {**self.score.as_dict(), "stressed": self.corrupted}
         return {
             "backbone": str(self.choice.backbone),
@@ -83,9 +86,10 @@ def iter_candidates(
     first: Prepared | None,
     judgements: Judgements | None,
 ) -> Iterator[Candidate | None]:
-    """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at.
-    None stands for one that cannot be, for want of photos. ``first`` is the first backbone, if it is prepared;
-    ``judgements`` are those that were made before, and keep what is made now.
+    """Cross-validate every candidate on the training photos, and yield it, or None if there are too few photos for it.
+
+    Validation photos are not used. ``folds`` int [N] is the fold of each photo. ``first`` is the first backbone, if it
+    has been prepared already. ``judgements`` holds earlier ones, which are not made again, and stores new ones.
     """
     for backbone in config.candidate_backbones:
         built, _, extractor = first or prepare_backbone(backbone, config, registry=registry, device=device)
@@ -101,18 +105,18 @@ def iter_candidates(
 
 
 def count_candidates(config: TrainConfig, photos: int) -> int:
-    """How many candidates there are to compare on so many photos."""
+    """Return the number of candidates to compare on so many photos."""
     return len(config.candidate_backbones) * len(config.auto.views) * len(head_specs(config.auto, photos))
 
 
 def head_specs(auto: AutoConfig, photos: int) -> list[HeadSpec]:
-    """The heads to compare; those with a logistic regression only where it takes seconds, or where no others are."""
+    """Return the heads to compare; with logistic regression only if it takes seconds, or if there are no others."""
     quick = [spec for spec in auto.heads if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS]
     return quick or [*auto.heads]
 
 
 def multiply_adds(backbone: Backbone) -> int:
-    """Multiply-adds of one photo, which depend on no machine."""
+    """Count a backbone's multiply-adds per photo, a measure of cost that is the same on every machine."""
     size = backbone.preprocess.size
     with backbone.guard(), FlopCounterMode(display=False) as counter:
         extract_features(backbone.module, torch.zeros(1, 3, size, size))
@@ -121,7 +125,7 @@ def multiply_adds(backbone: Backbone) -> int:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges heads on frozen features of N photos, ``folds`` int [N]."""
+    """Judges heads by cross-validation on the frozen features of N photos, with ``folds`` int [N]."""
 
     photos: FeatureSet
     corrupted: CorruptedFeatures | None
@@ -129,7 +133,7 @@ class _Judge:
     judgements: Judgements | None
 
     def __call__(self, fitter: HeadFitter) -> Judgement | None:
-        """The judgement that was made before, or a new one; None where folds lack classes."""
+        """Return the stored judgement, or make one; None if folds lack classes."""
         if self.judgements is None:
             return self._cross_validate(fitter)
         digest = hashlib.sha256(repr((hierpets.__version__, self._digest, fitter)).encode()).hexdigest()
@@ -153,7 +157,7 @@ class _Judge:
 
     @cached_property
     def _digest(self) -> str:
-        """Of all numbers that heads are fitted to and judged by."""
+        """A digest of all numbers that heads are fitted to and judged by."""
         photos, labels, digest = self.photos, self.photos.labels, hashlib.sha256()
         rows = (part for batch in photos.batches() for part in (photos.features[batch], photos.views[batch]))
         for array in (*rows, labels.species, labels.leaf, photos.weights, self.folds, *(self.corrupted or ())):
@@ -168,7 +172,7 @@ def _judged_corrupted(fitted: FoldHeads, photos: FeatureSet, corrupted: Corrupte
 
 
 def _judged(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:
-    """Logits of some of the photos, int [M] of N."""
+    """Judge the logits of the photos ``rows``, int [M], among all ``photos``; the others have weight 0."""
     right, weights = np.zeros(photos, bool), np.zeros(photos)
     right[rows], weights[rows] = logits.judged
     return Judged(right, weights)

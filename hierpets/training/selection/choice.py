@@ -1,4 +1,4 @@
-"""The choice among candidates, and how good it is on photos that it was not made by."""
+"""Choose among candidates, and estimate how good the choice is on other photos."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hierpets.training.selection.candidates import Candidate
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
 
 RESAMPLES = 2000
-HEADS, VIEWS = get_args(HeadKind), get_args(View)  # the simplest first; bundles of the first head can be grown
+HEADS, VIEWS = get_args(HeadKind), get_args(View)  # simplest first; only bundles with the first kind of head can grow
 
 
 class Chosen(NamedTuple):
-    """The candidate that was chosen, how far its criterion is behind the best one, and the standard error of that."""
+    """The chosen candidate, how far its criterion is behind the best one, and the standard error of that difference."""
 
     candidate: Candidate
     behind: float
@@ -28,12 +28,12 @@ class Chosen(NamedTuple):
 
 
 def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray | None = None) -> Chosen:
-    """The cheapest candidate that the best one does not beat by more than a standard error, on the photos where
-    ``rows`` (bool [N]) is true.
+    """Choose the cheapest candidate that the best one does not beat by more than a standard error.
 
-    Both are compared photo by photo, or animal by animal where ``groups`` (int [N]) tells which photos show one. Of
-    those that take the same time for a photo, simpler heads and views come first, then what did better. One standard
-    error is the rule of Breiman et al., "Classification and Regression Trees", 1984.
+    Candidates are compared on the photos where ``rows``, bool [N], is true, photo by photo, or animal by animal if
+    ``groups`` int [N] marks photos of the same animal. Among equally cheap ones, simpler heads and views are preferred,
+    then the better criterion. (The one-standard-error rule: Breiman et al., "Classification and Regression Trees",
+    1984.)
     """
     criteria = np.stack([candidate.criterion[rows] for candidate in candidates])
     totals = criteria.sum(axis=1)
@@ -45,11 +45,11 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray
 
 
 def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarray | None = None) -> Judged:
-    """What the choice is worth: each fold (``folds`` int [N]) is judged by the candidate that all other folds choose;
-    ``groups`` as in :func:`choose`.
+    """Judge the choice without selection bias: each fold by the candidate that the other folds choose.
 
-    The accuracy of the chosen candidate itself is that of a winner, and winners were lucky; see Tsamardinos et al.,
-    "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018.
+    ``folds`` int [N] is the fold of each photo, ``groups`` as in :func:`choose`. The accuracy of the chosen candidate
+    itself is too optimistic, because it won partly by luck; see Tsamardinos et al., "Bootstrapping the out-of-sample
+    predictions for efficient and accurate cross-validation", Machine Learning 2018.
     """
     right = np.zeros(len(folds), bool)
     for fold in np.unique(folds):
@@ -61,7 +61,7 @@ def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarra
 def describe_selection(
     candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray, groups: np.ndarray | None = None
 ) -> Selection:
-    """What a bundle says of the choice; arguments as in :func:`honest`."""
+    """Return the record of the choice that a bundle keeps; arguments as in :func:`honest`."""
     judged = honest(candidates, folds, groups)
     accuracy = mean_of("honest", judged.right, judged.weights)
     values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES, groups=groups)

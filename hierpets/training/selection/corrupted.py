@@ -1,4 +1,4 @@
-"""Features of photos that were corrupted as phones and messengers do it."""
+"""Features of photos that are corrupted as phones and messengers corrupt them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hierpets.training.splits import Splits
 
 __all__ = ["BY_KIND", "PHOTOS", "CorruptedFeatures", "corrupt", "extract_corrupted"]
 
-PHOTOS = 2000  # that are corrupted at most: enough to compare by, however many there are
-STEP = 2  # of the three of the stress test, the middle one
+PHOTOS = 2000  # most photos to corrupt: enough to compare candidates, whatever the size of the data
+STEP = 2  # the middle one of the three steps of the stress test
 BY_KIND = {corruption.kind: corruption for corruption in CORRUPTIONS if corruption.step == STEP}
 
 
@@ -29,18 +29,21 @@ class CorruptedFeatures(NamedTuple):
 
 
 def extract_corrupted(splits: Splits, extractor: FeatureExtractor, progress: Progress) -> CorruptedFeatures:
-    """Up to :data:`PHOTOS` training photos, each under one kind of corruption; every class meets all kinds in turn."""
-    index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
-    drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
-    drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
-    # Features are cached by all that a view is given: with other amounts they are computed anew.
-    ways = [partial(corrupt, kind=kind, amount=one.amount, side=SIDE) for kind, one in BY_KIND.items()]
-    views = [ways[number % len(ways)] for number in range(len(drawn))]
-    paths = [index.paths[row] for row in drawn]
+    """Extract the features of up to :data:`PHOTOS` training photos, each under one kind of corruption.
+
+    The kinds alternate within each class.
+    """
+    index, row_of = splits.train, {record: row for row, record in enumerate(splits.train.records)}
+    rows = np.array([row_of[record] for record in draw_evenly(index)[:PHOTOS]])
+    rows = rows[np.lexsort((splits.labels.leaf[rows], splits.labels.species[rows]))]
+    # The cache key contains all arguments of a view, so that other amounts are computed again.
+    kinds = [partial(corrupt, kind=kind, amount=one.amount, side=SIDE) for kind, one in BY_KIND.items()]
+    views = [kinds[number % len(kinds)] for number in range(len(rows))]
+    paths = [index.paths[row] for row in rows]
     features = extractor.features_of_views(paths, views, task="features (stress test)", progress=progress)
-    return CorruptedFeatures(features, drawn)
+    return CorruptedFeatures(features, rows)
 
 
 def corrupt(photo: np.ndarray, *, kind: str, amount: float, side: int) -> np.ndarray:
-    """RGB uint8 [H, W, 3], its shorter side ``side`` pixels at most, after so much of a corruption."""
+    """Corrupt an RGB photo uint8 [H, W, 3], after limiting its shorter side to ``side`` pixels."""
     return replace(BY_KIND[kind], amount=amount)(limit_shorter_side(photo, side))

@@ -1,4 +1,4 @@
-"""How well candidates did out of fold, and a file of a run that keeps it: a comparison that stops is not lost."""
+"""Out-of-fold judgements of candidates, stored in a file of the run, so that an interrupted comparison is not lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Judgement", "Judgements"]
 
 
 class Judgement(NamedTuple):
-    """``plain`` are the training photos as they are, ``corrupted`` those of the stress test, if there was one."""
+    """The out-of-fold ``score``, and which photos are right: as they are, ``plain``, and ``corrupted``, if any were."""
 
     score: Score
     plain: Judged
@@ -23,13 +23,13 @@ class Judgement(NamedTuple):
 
 
 class Judgements:
-    """Judgements in a SQLite file, by the digest of all that they depend on. Where it fails, each is made anew."""
+    """Judgements in a SQLite file, by a digest of all that they depend on. If the file fails, each is made again."""
 
     def __init__(self, file: Path):
         self._cache = SqliteCache(file, _prepare)
 
     def get(self, digest: str) -> Judgement | None:
-        """The judgement that was stored, if one was."""
+        """Return the stored judgement, if there is one."""
         row = self._cache.row(
             "SELECT breed, species, nll, plain, corrupted FROM judgements WHERE digest = ?", (digest,)
         )

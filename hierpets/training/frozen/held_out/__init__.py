@@ -1,1 +1,1 @@
-"""What heads on frozen features say of photos that were held out of their fit: fold by fold, or breed by breed."""
+"""Outputs of heads on frozen features for photos that were held out of their fit, fold by fold or breed by breed."""

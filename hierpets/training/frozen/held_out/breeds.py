@@ -1,4 +1,4 @@
-"""What a breed looks like that no photo taught: photos whose breed was held out."""
+"""Hold breeds out of the fit, to learn what photos of unknown breeds look like."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ __all__ = ["HeldOutBreeds", "held_out_breeds"]
 
 
 class BreedsLeftOut(NamedTuple):
-    """What did not see the breeds of photos ``rows`` int64 [K]: an OOD scorer and a ``species`` head, whose logits are
-    in units of its margin.
+    """An OOD scorer and a ``species`` head that did not see the breeds of the photos ``rows``, int64 [K].
+
+    The logits of the head are in units of its margin.
     """
 
     scorer: OODScorer
@@ -34,12 +35,11 @@ class BreedsLeftOut(NamedTuple):
 
 
 class HeldOutBreeds(NamedTuple):
-    """M photos whose breed was held out of training, and their ``rows`` int64 [M] among all. ``species`` [M, S] are the
-    logits of a species head that did not see the breed, in units of its margin. ``pretrained`` is the evidence where
-    the pretrained head may know the breed, ``unlisted`` where its class is hidden too. ``fits`` did not see the breeds
-    of these photos.
+    """Outputs for M photos whose breed was held out of training; ``rows`` int64 [M] are their indices among all photos.
 
-    The species head is a linear discriminant, whatever that of the model is.
+    ``species`` [M, S] are the logits of a species head that did not see the breed, in units of its margin. The head is
+    a linear discriminant, whatever that of the model is. ``pretrained`` is the evidence if the pretrained head may know
+    the breed, ``unlisted`` that with the breed's pretrained classes hidden. ``fits`` gave these outputs.
     """
 
     species: np.ndarray
@@ -50,21 +50,22 @@ class HeldOutBreeds(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[HeldOutBreeds]) -> HeldOutBreeds:
-        """All photos of at least one part."""
+        """Concatenate at least one part."""
         species, pretrained, unlisted, rows, fits = zip(*parts, strict=True)
         evidence = Evidence.joined(pretrained), Evidence.joined(unlisted)
         return cls(np.concatenate(species), *evidence, np.concatenate(rows), sum(fits, ()))
 
     @classmethod
     def empty(cls, breeds: PretrainedBreeds) -> HeldOutBreeds:
-        """Of no photo."""
+        """Return the outputs for no photo."""
         species = np.zeros((0, len(breeds.taxonomy.species)))
         return cls(species, no_evidence(0, breeds), no_evidence(0, breeds), np.zeros(0, np.int64), ())
 
     @classmethod
     def ask(cls, fit: BreedsLeftOut, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds) -> HeldOutBreeds:
-        """What a fit says of its K photos, by their ``features`` [K, D] and ``leaf`` int [K], a trained one that it did
-        not see.
+        """Return the outputs of a fit for its K photos.
+
+        ``features`` are [K, D], ``leaf`` int [K] the trained leaves of the photos, which the fit did not see.
         """
         own = breeds.classes_of(breeds.trained_columns[leaf])
         evidence = fit.scorer.evidence(features), fit.scorer.evidence(features, own)
@@ -73,8 +74,10 @@ class HeldOutBreeds(NamedTuple):
     def second_look(
         self, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
     ) -> HeldOutBreeds:
-        """What the same fits say of a second look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far as
-        they are among these; ``leaf`` int [K] as in :meth:`ask`.
+        """Return the outputs of the same fits for a second look at some photos.
+
+        ``rows`` int64 [K] are these photos; those that are not among the held-out ones are left out. ``features``
+        [K, D] are those of the second look, ``leaf`` int [K] is as in :meth:`ask`.
         """
         parts = [HeldOutBreeds.empty(breeds)]
         for fit in self.fits:
@@ -95,11 +98,11 @@ def held_out_breeds(
     asked: np.ndarray,
     learned: np.ndarray,
 ) -> HeldOutBreeds:
-    """Photos whose breed was held out of training: what a breed looks like that no photo taught.
+    """Hold groups of breeds out in turn, and return the outputs for photos of these breeds.
 
-    ``total`` are the statistics of the photos that are ``learned``; those that are ``asked`` are held out (both bool
-    [N]). The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer
-    than three breeds keeps them all, or, where no species has more, fewer than two; where none has two, M is 0.
+    The breeds of each species are divided into ``groups``. Fits use the photos that are ``learned``, whose statistics
+    are ``total``; outputs are computed for the photos that are ``asked`` (both bool [N]). Species with fewer than three
+    breeds are left out, or with fewer than two if no species has three. If none has two, the result is empty.
     """
     dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
     group = np.where(photos.labels.breed_known, dealt[photos.labels.leaf], -1)
@@ -121,7 +124,7 @@ def held_out_breeds(
 
 
 def _species_head(statistics: ClassStatistics, species: Sequence[str]) -> Linear:
-    """A species head whose logits are in units of its margin."""
+    """Fit a species head whose logits are in units of its margin."""
     leaves = [Leaf(name, None) for name in species]
     head = fit_lda(statistics.by_species, leaves, shrinkage=DISCRIMINANT.shrinkage)
     margin = species_margin(head, statistics, species)
@@ -129,7 +132,7 @@ def _species_head(statistics: ClassStatistics, species: Sequence[str]) -> Linear
 
 
 def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
-    """The group of each leaf, int [L]; -1 for one that is never held out."""
+    """Return the group of each leaf, int [L]; -1 for a leaf that is never held out."""
     generator = np.random.default_rng(seed)
     least = 3 if max(map(len, taxonomy.tree.values())) >= 3 else 2
     group = np.full(len(taxonomy.leaves), -1)

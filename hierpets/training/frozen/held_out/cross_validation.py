@@ -1,4 +1,4 @@
-"""Heads that are fitted to all folds but one, and asked about that one."""
+"""Cross-validate heads: fit them to all folds but one, and run them on that one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ __all__ = ["FoldHeads"]
 
 @dataclass(frozen=True)
 class FoldHeads:
-    """For each fold that the others can judge, ``heads`` that did not see it; ``folds`` int [N]."""
+    """``heads`` by the fold that they were not fitted to, and the fold of each photo, ``folds`` int [N].
+
+    A fold has no heads if the other folds lack a class.
+    """
 
     heads: Mapping[int, Heads]
     folds: np.ndarray
@@ -30,23 +33,24 @@ class FoldHeads:
     def fit(
         cls, photos: FeatureSet, parts: Sequence[ClassStatistics], folds: np.ndarray, fitter: HeadFitter
     ) -> FoldHeads | None:
-        """Heads for N photos in ``folds`` from 0, of which ``parts`` are the statistics; None where no fold can be
-        judged, because the others lack a class.
+        """Fit heads for each fold; None if none has any, because the other folds always lack a class.
+
+        ``folds`` int [N] counts from 0, ``parts`` are the statistics of each fold.
         """
         heads = {fold: found for fold, found, _ in fitter.fit_folds(photos, parts, folds)}
         return cls(heads, folds, fitter.combiner) if heads else None
 
     @property
     def judged(self) -> np.ndarray:
-        """bool [N]: the photos that heads can be asked about."""
+        """bool [N]: the photos whose fold has heads."""
         return np.isin(self.folds, list(self.heads))
 
     def of(self, rows: np.ndarray) -> FoldHeads:
-        """The same heads for some of the photos, int [M]."""
+        """Return the same heads for the photos ``rows``, int [M]."""
         return replace(self, folds=self.folds[rows])
 
     def ask(self, photos: FeatureSet) -> LabeledLogits:
-        """What is said of the J photos that are judged, by their ``features``: out of fold."""
+        """Return the out-of-fold logits of the photos that are ``judged``, from their plain ``features``."""
         n, taxonomy = len(photos), photos.taxonomy
         species, leaf = np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves)))
         for fold, rows, features in each_fold(photos, np.where(self.judged, self.folds, -1)):

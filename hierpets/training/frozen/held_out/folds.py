@@ -1,4 +1,4 @@
-"""Folds: each photo is held out once, and judged by what the other folds taught."""
+"""Cross-validation folds: each photo is held out once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ __all__ = ["assign_folds", "each_fold"]
 
 
 def assign_folds(labels: Labels, *, folds: int, seed: int, single: bool = False) -> np.ndarray:
-    """The fold of each photo, int [N], stratified by leaf (by species where the breed is unknown).
+    """Assign each photo to a fold, int [N], stratified by leaf (by species if the breed is unknown).
 
-    The photos of a group are dealt out together, the largest groups first, each to the fold that has the fewest photos
-    of the class. A class of fewer photos than folds is spread as far as it goes, and so is one with a single group,
-    photo by photo. The only photos of their leaves are fold ``folds``, one more, which is never judged: heads that lack
-    a class are not fitted, and such a photo would cost a whole fold. Where no heads are fitted, with ``single``, they
-    are dealt out as all others are.
+    The photos of a group stay together: groups are assigned from the largest to the smallest, each to the fold with the
+    fewest photos of the class. A class with a single group is spread photo by photo.
+
+    A photo that is the only one of its leaf gets the extra fold ``folds``, which is never held out: heads that lack a
+    class are not fitted, so the photo would cost a whole fold. With ``single``, for when no heads are fitted, it is
+    assigned like all others.
     """
     generator = np.random.default_rng(seed)
     assigned = np.zeros(len(labels), dtype=np.int64)
@@ -33,7 +34,7 @@ def assign_folds(labels: Labels, *, folds: int, seed: int, single: bool = False)
         dealt = np.zeros(folds, int)
         units = together(rows.tolist(), lambda row: row if groups is None else groups[row])
         for unit in sorted(units, key=len, reverse=True):
-            # Dealing on from where the last class stopped keeps the folds equally large.
+            # Continuing where the last class stopped keeps the folds equally large.
             turn = np.roll(np.arange(folds), -offset)
             fold = turn[dealt[turn].argmin()]
             assigned[unit] = fold
@@ -43,7 +44,7 @@ def assign_folds(labels: Labels, *, folds: int, seed: int, single: bool = False)
 
 
 def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """``(fold, rows int64 [M], features [M, D])`` for each fold in each batch; negative folds are left out."""
+    """Yield ``(fold, rows int64 [M], features [M, D])`` for each fold in each batch; negative folds are left out."""
     for batch in photos.batches():
         features, inside = photos.features[batch], folds[batch]
         for fold in np.unique(inside[inside >= 0]).tolist():

@@ -1,4 +1,4 @@
-"""What heads and OOD scorers say of photos that they did not see."""
+"""Outputs of heads and OOD scorers for photos of a fold that they were not fitted to."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["OutOfFold", "TunedFold", "ask_fits", "out_of_fold", "tuned_folds"]
 
 
 class OutOfFold(NamedTuple):
-    """Species logits [M, S], leaf logits [M, L] and evidence of M photos that the heads and OOD scorers did not see;
-    ``rows`` int64 [M] are their places among all, ascending. ``fits`` holds, by fold, what did not see it.
+    """Species logits [M, S], leaf logits [M, L] and evidence of M photos, from fits to the other folds.
 
-    A fold is missing if the others lack a class, such as that of the only photos of their leaves.
+    ``rows`` int64 [M], ascending, are the indices of these photos among all. ``fits`` holds the fits by the fold that
+    they did not see. A fold is missing if the others lack a class, or if it holds the only photos of their leaves.
     """
 
     rows: np.ndarray
@@ -37,12 +37,14 @@ class OutOfFold(NamedTuple):
     fits: Mapping[int, FrozenFit]
 
     def places(self, rows: np.ndarray) -> np.ndarray:
-        """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
+        """Return the positions, int64 [K], of the photos ``rows``, int [K], in the arrays; all must be in them."""
         return np.searchsorted(self.rows, rows)
 
     def second_look(self, rows: np.ndarray, features: np.ndarray, folds: np.ndarray) -> OutOfFold:
-        """What the same heads and scorers say of a second look at some of these photos, ``rows`` int64 [K], ascending,
-        by its ``features`` [K, D]; ``folds`` int [N] are those of all photos.
+        """Return the outputs of the same fits for a second look at some of these photos.
+
+        ``rows`` int64 [K], ascending, are these photos, ``features`` [K, D] those of the second look, ``folds`` int [N]
+        the folds of all photos.
         """
         places, own = self.places(rows), folds[rows]
         found = OutOfFold(rows, self.species[places], self.leaf[places], self.evidence.where(places), self.fits)
@@ -51,7 +53,7 @@ class OutOfFold(NamedTuple):
         return found
 
     def fill_in(self, fold: int, places: np.ndarray, features: np.ndarray) -> None:
-        """Ask about photos of a fold, by their features [K, D]; they stand at ``places`` int64 [K]."""
+        """Fill in the outputs for photos of a fold with features [K, D], at positions ``places`` int64 [K]."""
         fit = self.fits[fold]
         self.species[places], self.leaf[places] = fit.heads(features)
         for column, values in zip(self.evidence, fit.ood_scorer.evidence(features), strict=True):
@@ -68,11 +70,10 @@ def out_of_fold(
     tuned: Sequence[TunedFold] = (),
     asked: np.ndarray | None = None,
 ) -> OutOfFold:
-    """What heads and OOD scorers that were fitted to the other folds predict for each photo that is ``asked`` (bool
-    [N]), or for all.
+    """Return the outputs for photos that are ``asked``, bool [N], or all, from fits to the other folds.
 
-    ``folds`` int [N] from 0, ``parts`` the statistics of each. Where the backbone was tuned on these photos, ``tuned``
-    holds what a backbone that was not tuned on a fold makes of them, for each fold.
+    ``folds`` int [N] counts from 0, ``parts`` are the statistics of each fold. If the backbone was tuned on these
+    photos, ``tuned`` holds, for each fold, their features from a backbone that was not tuned on it.
     """
     fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
     fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head, breeds)) for fold, heads, others in fitted}
@@ -92,8 +93,9 @@ def ask_fits(
     taxonomy: Taxonomy,
     breeds: PretrainedBreeds,
 ) -> OutOfFold:
-    """What is said of photos ``rows`` int64 [M], ascending, by what did not see their fold; ``features`` are all of
-    theirs, as :func:`each_fold` gives them.
+    """Return the outputs for photos ``rows``, int64 [M] ascending, each from the fit to the other folds.
+
+    ``features`` yields the features of all these photos, like :func:`each_fold`.
     """
     found = OutOfFold(
         rows,
@@ -108,7 +110,7 @@ def ask_fits(
 
 
 class TunedFold(NamedTuple):
-    """All photos as features of a backbone that was not tuned on one fold, and the statistics of those it was."""
+    """Features of all photos from a backbone that was not tuned on one fold, and the statistics of the other folds."""
 
     photos: FeatureSet
     others: ClassStatistics
@@ -117,7 +119,7 @@ class TunedFold(NamedTuple):
 def tuned_folds(
     tuned: Sequence[FeatureSet], folds: np.ndarray, pretrained_head: PretrainedHead | None
 ) -> list[TunedFold]:
-    """With their statistics, the features of each fold's own backbone; ``folds`` int [N] from 0."""
+    """Add statistics to the features from each fold's own backbone; ``folds`` int [N] counts from 0."""
     return [
         TunedFold(own, *collect_statistics(own, pretrained_head, _only(folds != fold, 0)))
         for fold, own in enumerate(tuned)
@@ -127,12 +129,12 @@ def tuned_folds(
 def _fit_tuned(
     tuned: Sequence[TunedFold], folds: np.ndarray, fitter: HeadFitter
 ) -> Iterator[tuple[int, Heads, ClassStatistics]]:
-    """As :meth:`HeadFitter.fit_folds`, each fold on the features of its own backbone."""
+    """Like :meth:`HeadFitter.fit_folds`, with the features from each fold's own backbone."""
     for fold, (own, others) in enumerate(tuned):
         if others.holds_every_class(own.taxonomy):
             yield fold, fitter.fit(others, own, folds != fold), others
 
 
 def _only(rows: np.ndarray, part: int) -> np.ndarray:
-    """int64 [N]: ``part`` where ``rows`` (bool [N]) is true, -1 elsewhere."""
+    """Return int64 [N]: ``part`` where ``rows``, bool [N], is true, -1 elsewhere."""
     return np.where(rows, part, -1)

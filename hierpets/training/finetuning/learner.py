@@ -178,8 +178,8 @@ def forward_dtype(device: str, precision: FinetunePrecision) -> torch.dtype:
 
 
 def _cpu_has_bf16() -> bool:
-    get_capabilities = getattr(torch.cpu, "get_capabilities", dict)  # not in older torch
-    capabilities = get_capabilities()
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # not in older torch
+    capabilities = get_capabilities() if get_capabilities is not None else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

@@ -11,7 +11,16 @@ import numpy as np
 
 from hierpets.errors import ImageError
 
-__all__ = ["Warn", "check_png", "check_zero_tail", "inflate", "is_blur", "missing_share", "pixel_chunks", "told_before"]
+__all__ = [
+    "Warn",
+    "check_png",
+    "check_zero_tail",
+    "ignore_warning",
+    "inflate",
+    "is_blur",
+    "missing_share",
+    "pixel_chunks",
+]
 
 Warn = Callable[[str], None]
 """Gets in one line what is wrong with a photo that is decoded all the same."""
@@ -30,8 +39,8 @@ REFUSED_COMPRESSED = 1 / 4
 PIECE = 1 << 16  # bytes inflated at a time
 
 
-def told_before(_: str) -> None:
-    """A :data:`Warn` for a photo that is read again: it has its warning already."""
+def ignore_warning(_: str) -> None:
+    """A :data:`Warn` for a photo that is read again: its warning was already given."""
 
 
 def check_zero_tail(data: bytes, kind: str, warn: Warn) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.data.decoding.damage import Warn, told_before
+from hierpets.data.decoding.damage import Warn, ignore_warning
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import to_square
 from hierpets.errors import BundleError, ImageError
@@ -123,7 +123,7 @@ class Cascade:
 
         :raises ImageError: it cannot be read.
         """
-        return self.decode(photo, limits, detail=DETAIL, warn=told_before)
+        return self.decode(photo, limits, detail=DETAIL, warn=ignore_warning)
 
     def decode_closest(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
         """Decode a photo a second time: in more detail or, if it is too large for that, as at first.
@@ -133,7 +133,7 @@ class Cascade:
         try:
             return self.decode_again(photo, limits)
         except ImageError:
-            return self.decode(photo, limits, warn=told_before)
+            return self.decode(photo, limits, warn=ignore_warning)
 
     def squares(self, pixels: np.ndarray) -> Squares:
         """The input of each network for a decoded photo."""

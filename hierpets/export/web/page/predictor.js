@@ -6,7 +6,7 @@ import { doubtfulParts, together, views } from "./bystanders.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale, speciesProbabilities } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, likenessTo, lowered, mayObject } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -70,7 +70,7 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
   };
   const mayBeOther = (output) => {
     const opinion = opinionOn(output);
-    return hears(opinion, likenessTo(opinion, output, rule), rule);
+    return mayObject(opinion, likenessTo(opinion, output, rule), rule);
   };
   const secondLook = async (output, closer) => {
     const certainty = rule ? certaintyOf(output) : 1;

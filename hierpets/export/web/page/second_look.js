@@ -41,7 +41,7 @@ export function closerPart(/** @type {Detections} */ seen, { width, height }, /*
 }
 
 /** Whether it matters which animal the detector sees. @returns {boolean} */
-export function hears(/** @type {Opinion} */ { others }, /** @type {number} */ likeness, /** @type {SecondLook} */ { like }) {
+export function mayObject(/** @type {Opinion} */ { others }, /** @type {number} */ likeness, /** @type {SecondLook} */ { like }) {
   return others.length > 0 && likeness >= like;
 }
 
@@ -55,7 +55,7 @@ export function likenessTo(/** @type {Opinion} */ { others }, /** @type {Output}
 /** The output with its pet score lowered by as much as another animal speaks against a pet; below the least score of a pet, below that of a sure breed as well. @returns {Output} */
 export function lowered(/** @type {Output} */ output, /** @type {Detections} */ seen, /** @type {Opinion} */ opinion, doubt, /** @type {SecondLook} */ rule, /** @type {Detector} */ detector) {
   const likeness = likenessTo(opinion, output, rule);
-  if (!hears(opinion, likeness, rule)) return output;
+  if (!mayObject(opinion, likeness, rule)) return output;
   const [pet, other] = [opinion.pets, opinion.others].map((animals) => bestOf(seen, animals));
   if (isBeside(seen, pet, other, detector)) return output;
   const led = Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen);

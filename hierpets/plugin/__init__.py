@@ -65,11 +65,11 @@ Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
 
 
 class Preprocess(StrictModel):
-    """How a photo becomes the network's input: all that decides a pixel. The model carries it, so that training,
-    evaluation, prediction and serving agree, and an older bundle sees what it always saw.
+    """How a photo is turned into the network's input: everything that affects a pixel. It is stored with the model, so
+    that training, evaluation, prediction and serving agree, and an older bundle keeps its own preprocessing.
 
     The shorter side is resized to ``size / crop``, then the center ``size`` x ``size`` is cut out; with
-    ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` and its aspect ratio is lost.
+    ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` without keeping its aspect ratio.
     """
 
     size: int = Field(default=224, ge=16, le=2048, description="side of the square input, in pixels")
@@ -93,17 +93,17 @@ class Preprocess(StrictModel):
 
     @property
     def shorter_side(self) -> int:
-        """Pixels of the shorter side before the crop."""
+        """Length of the shorter side before the crop, in pixels."""
         return self.size if self.resize == "squash" else round(self.size / self.crop)
 
     @property
     def decoded_side(self) -> int:
-        """Pixels of the shorter side that a decoder must leave."""
+        """Smallest length of the shorter side that a decoder may return, in pixels."""
         return math.ceil(self.decode_margin * self.shorter_side)
 
 
 class PretrainedBreed(NamedTuple):
-    """A breed that a pretrained class shows, and other labels under which a folder of photos may have it."""
+    """A breed that a pretrained class stands for, and other labels that a data set may use for it."""
 
     species: str
     label: str
@@ -112,13 +112,13 @@ class PretrainedBreed(NamedTuple):
 
 @dataclass(frozen=True)
 class PretrainedHead:
-    """The classifier that a backbone was pretrained with: it knows more animals than a taxonomy lists.
+    """The classifier that a backbone was pretrained with. It knows more animals than a taxonomy lists.
 
-    ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
-    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to
-    distinguish a pet of a known breed from everything else; name ``"horse"`` as well, which is taken for odd pets.
-    ``breeds`` names the breed that a class shows, or those that it does not tell apart: with the setting
-    ``pretrained_breeds``, a training adds them to the taxonomy. For ImageNet-1k:
+    ``head`` maps the first ``head.in_features`` features to the logits of the K pretraining classes.
+    ``species_classes`` lists the class indices of each species: ``{"dog": range(151, 269)}``. Both help to distinguish
+    a pet of a known breed from everything else; include ``"horse"``: a horse is easily taken for an unusual pet.
+    ``breeds`` maps a class index to its breed, or to several breeds that the class does not tell apart: with the
+    setting ``pretrained_breeds``, training adds them to the taxonomy. For ImageNet-1k, use
     :data:`hierpets.plugin.imagenet.BREEDS`.
     """
 
@@ -131,10 +131,10 @@ class PretrainedHead:
 class Backbone:
     """A feature extractor: ``module`` maps float32 [B, 3, size, size] to float32 [B, feature_dim].
 
-    It is handed on in evaluation mode. A backbone with a ``pretrained`` option is called with ``pretrained=False``
-    when a bundle brings its own weights, so that loading a bundle never downloads.
+    hierpets switches it to evaluation mode. A plugin with a ``pretrained`` option is called with ``pretrained=False``
+    when a bundle brings its own weights, so that loading a bundle never downloads anything.
 
-    ``guard`` is hierpets' own: what goes wrong while the network runs inside ``with backbone.guard():`` is a
+    ``guard`` is set by hierpets: an error raised while the network runs inside ``with backbone.guard():`` becomes a
     :class:`PluginError` that names the plugin and its file.
     """
 
@@ -147,11 +147,11 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Labels:
-    """What a sampler sees: the labels of the N training photos.
+    """The labels of the N training photos, as a sampler gets them.
 
     ``species`` int64 [N] holds species indices, ``leaf`` int64 [N] leaf indices, -1 where the breed is unknown.
-    ``groups`` int64 [N] has one number for all photos of an individual, which are held out together; None where each
-    photo is by itself.
+    ``groups`` int64 [N] numbers the individuals: photos of the same animal share a number and are held out together.
+    It is None if no individuals are known.
     """
 
     species: np.ndarray
@@ -170,23 +170,25 @@ class Labels:
 
     @property
     def classes(self) -> np.ndarray:
-        """int64 [N]: the leaf; the photos of unknown breed are a class for each species, numbered after the leaves."""
+        """Class of each photo, int64 [N]: its leaf, or if the breed is unknown, an extra class of its species, numbered
+        after the leaves.
+        """
         return np.where(self.breed_known, self.leaf, len(self.leaf_names) + self.species)
 
     def where(self, rows: np.ndarray) -> Labels:
-        """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
+        """Select photos by a mask (bool [N]) or by their indices (int [M])."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, species=self.species[rows], leaf=self.leaf[rows], groups=groups)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A product as this pet meets it: three probabilities, and what is written on the bottle.
+    """A product of the catalog, with its three probabilities for this pet.
 
     ``suits`` is the probability mass of the breeds that the product is made for, ``avoid`` that of the breeds it does a
     poor job on, ``harm`` the probability that the pet belongs to a species that must never touch it. ``species``,
     ``coats`` and ``skin`` are what it is made for; empty means all. ``contains`` holds the plain names of its
-    ingredients. ``price`` is in the currency of the catalog. A product ``on_request`` is chosen only when a rule asks
+    ingredients. ``price`` is in the currency of the catalog. A product ``on_request`` is chosen only if a rule asks
     for it.
     """
 
@@ -204,17 +206,17 @@ class Offer:
 
 @dataclass(frozen=True)
 class Case:
-    """What a shampoo rule sees: the whole calibrated distribution, never the winner alone.
+    """What a shampoo rule gets: the whole calibrated distribution, not only the most probable class.
 
     ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
     (``breed`` is None for a species without breeds); both sum to one.
-    ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
-    ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
-    ``unlisted`` is the probability of a breed that is not listed.
-    ``beside`` maps a species to the probability that another animal in the photo is of it; empty where none is known:
-    others are looked for with regions or boxes, and before a product is recommended that harms some animal, after which
-    rules are asked once more.
-    ``ingredients`` maps every name and alias of an ingredient to the name that :attr:`Offer.contains` has.
+    ``level`` is the level of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have
+    it, ``skin`` maps a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its
+    :class:`Offer`. ``unlisted`` is the probability of a breed that is not listed.
+    ``beside`` maps a species to the probability that another animal in the photo belongs to it. It is empty if no other
+    animal is known: they are looked for if regions or boxes are given, and before recommending a product that harms
+    some animal; the rules are then called once more.
+    ``ingredients`` maps every name and alias of an ingredient to the name that is used in :attr:`Offer.contains`.
     """
 
     species: Mapping[str, float]
@@ -230,11 +232,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Advice:
-    """One word of a rule on one product, by its id: add ``score`` to it, or ``veto`` it. ``"*"`` means every product.
+    """One vote of a rule on one product, by its id: add ``score`` to it, or ``veto`` it. ``"*"`` means every product.
 
-    A product that suits surely scores 1 before any rule speaks. The highest sum above zero wins; a veto is final. No
-    score brings back what is harmful to a species that the pet may be. ``reason`` is a whole sentence for the owner, in
-    their language if :func:`say` knows it.
+    Before the rules are applied, a product that certainly suits has a score of 1. The product with the highest total
+    above zero wins; a veto is final. No score can bring back a product that harms a species that the pet may belong to.
+    ``reason`` is a whole sentence for the owner, in their language if :func:`say` knows it.
     """
 
     product: str
@@ -244,8 +246,8 @@ class Advice:
 
 
 def _name(field: str, value: Any) -> str:
-    """What a row says in a field; empty for nothing, which pandas writes as NaN."""
-    if value is None or value != value:
+    """Return the text of a field; empty for a missing value."""
+    if value is None or value != value:  # pandas writes a missing value as NaN
         return ""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -255,20 +257,20 @@ def _name(field: str, value: Any) -> str:
 
 
 STATED = ("species", "breed", "label", "split", "individual")
-"""What a source says of a photo, by the names of columns and fields."""
+"""What a source may state about a photo: the names of columns and fields."""
 
 
 @dataclass(frozen=True)
 class SourcePhoto:
-    """One photo that a reader found, and what the source says of it.
+    """One photo that a reader found, and what the source states about it.
 
     ``path`` is a file, or the address of a photo inside one: ``ARCHIVE.tar:MEMBER``, ``TABLE.parquet:COLUMN:ROW``; each
     may be a URI. The class is ``species`` with or without ``breed``, or else a ``label`` ``"SPECIES/BREED"``; a photo
     without a class can be predicted, but not trained on. ``split`` is ``train``, ``val`` or ``test``. ``individual``
-    says which animal it shows: its photos are held out together. ``where`` is what a message names, if not the path:
-    the ``FILE:LINE`` that lists the photo. ``problem`` says in a line why its class cannot be told, or of a file in
-    which photos are expected, why they cannot be found: ``predict`` goes on, with a record under ``path``, and whatever
-    needs labels refuses it.
+    identifies the animal: all photos of it are held out together. ``where`` is the place that messages name instead of
+    the path: the ``FILE:LINE`` that lists the photo. ``problem`` is one line that says why the photo's class cannot be
+    determined, or why no photos can be found in a file that should contain some: ``predict`` goes on, with a record
+    under ``path``; commands that need labels refuse it.
     """
 
     path: str
@@ -282,8 +284,8 @@ class SourcePhoto:
 
     @classmethod
     def of(cls, path: str, fields: Mapping[str, Any], *, where: str | None = None) -> SourcePhoto:
-        """From ``species``, ``breed``, ``label``, ``split`` and ``individual`` among a row's fields; what is empty is
-        not stated, and a list, a mapping or a truth value instead of a name is a ``problem``.
+        """Create a photo from the fields ``species``, ``breed``, ``label``, ``split`` and ``individual`` of a row.
+        Empty fields are left out; a list, a mapping or a bool instead of a name becomes its ``problem``.
         """
         try:
             found = {name: _name(name, fields.get(name)) for name in STATED}

@@ -1,4 +1,4 @@
-"""Tables in Arrow's stream and file formats, of which a compressed one may be a bomb, and those of predictions."""
+"""Open tables in Arrow's stream and file formats, with a limit against decompression bombs; recognize predictions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hierpets.plugin.reading import open_file, require_pyarrow, suffix_of
 __all__ = ["MAX_UNPACKED", "is_predictions", "open_arrow"]
 
 MAX_UNPACKED = 2**30
-"""Bytes that the compressed columns of a table may take."""
-ARROW_FILE = b"ARROW1\0\0"  # with which the file format begins; a stream of messages follows
+"""Bytes that the compressed columns of a table may take when unpacked."""
+ARROW_FILE = b"ARROW1\0\0"  # the file format begins with it; a stream of messages follows
 DICTIONARY, BATCH = 2, 3  # kinds of messages that hold columns
-PREDICTED = {"path", "model", "level", "thresholds"}  # columns that a table of photos has not, all of them
+PREDICTED = {"path", "model", "level", "thresholds"}  # no table of photos has all of these columns
 
 
 def open_arrow(source: Any) -> Any:
-    """A ``pyarrow`` reader of a table in Arrow's stream or file format, from an open file; nothing is unpacked yet.
+    """Return a ``pyarrow`` reader of an open file in Arrow's stream or file format; nothing is unpacked yet.
 
     :raises OSError: its compressed columns would take more than :data:`MAX_UNPACKED` bytes.
-    :raises ValueError: it is no such table.
+    :raises ValueError: it is not such a table.
     """
     pa = require_pyarrow()
     begins = source.read(len(ARROW_FILE))
@@ -34,7 +34,7 @@ def open_arrow(source: Any) -> Any:
 
 
 def is_predictions(file: str) -> bool:
-    """Whether a file is a table that ``hierpets predict`` wrote; it holds no photos, and may lie beside them."""
+    """Whether a file is a table that ``hierpets predict`` wrote: it may lie beside photos, but holds none."""
     if suffix_of(file) != ".parquet":
         return False
     try:
@@ -47,8 +47,8 @@ def is_predictions(file: str) -> bool:
 
 
 def _unpacked_bytes(pa: Any, source: Any) -> int:
-    """What the compressed buffers of all messages say that they hold: each begins with that as a little-endian int64,
-    or with -1 where it is not compressed after all (Apache Arrow, "Columnar format", "Compression").
+    """Sum of the unpacked sizes that the compressed buffers of all messages declare: each begins with its size as a
+    little-endian int64, or with -1 if it is not compressed after all (Apache Arrow, "Columnar format", "Compression").
     """
     messages, total = pa.ipc.MessageReader.open_stream(source), 0
     try:
@@ -63,13 +63,13 @@ def _unpacked_bytes(pa: Any, source: Any) -> int:
 
 
 def _compressed_buffers(metadata: bytes) -> Iterator[int]:
-    """Where the compressed buffers of a message begin in its body, by its flatbuffer (Apache Arrow, Message.fbs)."""
+    """Offsets of the compressed buffers in a message's body, read from its flatbuffer (Apache Arrow, Message.fbs)."""
 
     def number(code: str, place: int) -> int:
         return int(struct.unpack_from(f"<{code}", metadata, place)[0])
 
     def field(table: int, index: int) -> int:
-        """The place of a field; 0 where the table lacks it."""
+        """The offset of a field; 0 if the table lacks it."""
         fields = table - number("i", table)
         entry = 4 + 2 * index
         offset = number("H", fields + entry) if entry < number("H", fields) else 0

@@ -20,26 +20,26 @@ __all__ = ["ContractError", "check_result", "extract_features", "noise_photos"]
 
 
 MAX_WEIGHT = 1e100
-"""Of a photo; the least is one by it."""
+"""Largest sampling weight of a photo; the smallest is its reciprocal."""
 
 MAX_SCORE = 1e6
 
 
 class ContractError(Exception):
-    """What was expected and what came; the caller adds which plugin and where."""
+    """Says what was expected and what was returned; the caller adds which plugin and where."""
 
 
 def check_result(kind: Kind, result: Any, arguments: tuple[Any, ...]) -> Any:
-    """The result of a plugin in its canonical form: Backbone, float64 [N], a tuple of Advice, an iterator of
-    SourcePhoto, which checks each as it comes, or a Tracker.
+    """Return the result of a plugin in its canonical form: Backbone, float64 [N], a tuple of Advice, an iterator of
+    SourcePhoto that checks each photo when it is read, or a Tracker.
 
-    :raises ContractError: it is something else, or a backbone's network does not do what the backbone says.
+    :raises ContractError: the result is something else, or a backbone's network does not do what the backbone declares.
     """
     return _CHECKS[kind](result, arguments)
 
 
 def noise_photos(count: int, size: int) -> torch.Tensor:
-    """float32 [count, 3, size, size], standard normal, the same every time; torch's own generator is left alone."""
+    """Standard normal noise, float32 [count, 3, size, size]: the same every time, without torch's global generator."""
     import torch
 
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -113,7 +113,7 @@ def _check_head(head: Any, feature_dim: int) -> None:
 
 
 def _has(values: Any, each: Callable[[Any], bool]) -> bool:
-    """Whether it has values, and each of them is what it must be."""
+    """Whether ``values`` is a non-empty collection and ``each`` is true for every value."""
     return isinstance(values, Collection) and len(values) > 0 and all(map(each, values))
 
 
@@ -132,9 +132,9 @@ def _is_pretrained_breed(breed: Any) -> bool:
 
 
 def _check_features(backbone: Backbone) -> None:
-    """Pass a black photo and one of noise through the network, which is left in evaluation mode.
+    """Run a black photo and one of noise through the network, which stays in evaluation mode.
 
-    Each shows what the other may hide: zeros hide a layer that yields NaN, noise a division by the contrast.
+    Each reveals what the other may hide: zeros hide a layer that yields NaN, noise hides a division by the contrast.
     """
     import torch
 
@@ -170,7 +170,7 @@ def _check_weights(result: Any, arguments: tuple[Sized, ...]) -> np.ndarray:
         )
     weights = weights.astype(np.float64)
     for weight in (weights.min(initial=1.0), weights.max(initial=1.0)):
-        if not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:  # sums and quotients of them would not be finite
+        if not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:  # else sums and quotients might not be finite
             raise ContractError(
                 f"expected weights from {1 / MAX_WEIGHT:.0e} to {MAX_WEIGHT:.0e}, of which only the proportions count, "
                 f"got {weight}"
@@ -195,7 +195,7 @@ def _check_one_advice(advice: Any) -> None:
         raise ContractError(f"expected Advice.product to be the id of a product, got {product!r}")
     if not advice.reason or not isinstance(advice.reason, str):
         raise ContractError(f"expected Advice.reason of {product!r} to be a sentence, got {advice.reason!r}")
-    if not isinstance(advice.score, Real) or not abs(advice.score) <= MAX_SCORE:  # also where it is not a number
+    if not isinstance(advice.score, Real) or not abs(advice.score) <= MAX_SCORE:  # "not <=" also catches NaN
         raise ContractError(
             f"expected Advice.score of {product!r} to be a number within {MAX_SCORE:,.0f} of 0, "
             f"got {shown(advice.score)}"

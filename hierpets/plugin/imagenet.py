@@ -1,6 +1,6 @@
 """The breeds among the classes of ImageNet-1k, for backbones that were pretrained on it.
 
-They have the labels of Oxford-IIIT Pet where that has the breed.
+Breeds that Oxford-IIIT Pet has as well are labeled as it labels them.
 
 Source: the names of the classes, as in ``timm.data.ImageNetInfo().index_to_description``.
 """
@@ -20,7 +20,7 @@ def _dog(label: str, *synonyms: str) -> tuple[PretrainedBreed, ...]:
     return (PretrainedBreed("dog", label, synonyms),)
 
 
-# ImageNet tells two coats of a cat that is of no breed.
+# ImageNet has two classes, by coat, for a cat of no particular breed.
 _DOMESTIC_CAT = _cat("domestic_cat", "tabby", "tabby_cat", "tiger_cat", "domestic_shorthair", "house_cat")
 
 BREEDS: dict[int, tuple[PretrainedBreed, ...]] = {

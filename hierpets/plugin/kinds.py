@@ -1,4 +1,4 @@
-"""The kinds of plugin, and what hierpets itself passes to each before its options."""
+"""The kinds of plugin, and the arguments that hierpets passes to each before its options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEADING_ARGUMENTS: dict[Kind, tuple[str, ...]] = {
 
 
 def check_kind(kind: Any) -> Any:
-    """The kind itself.
+    """Return ``kind`` if it is one.
 
     :raises ValueError: there is no such kind.
     """

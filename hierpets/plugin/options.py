@@ -17,7 +17,7 @@ __all__ = ["Options", "unknown_option"]
 
 
 class Options:
-    """The options that a plugin's function takes after what hierpets itself passes, each of its annotated type.
+    """The options of a plugin's function: its parameters, with their annotated types, after those that hierpets fills.
 
     :raises TypeError: the function cannot be called as a plugin of this kind.
     """
@@ -37,7 +37,10 @@ class Options:
         self._takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
     def read(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[ValidationProblem]]:
-        """Every option with its value, converted or by default; or what is wrong with those that are given."""
+        """Return the value of every option, given (and converted) or default, and the problems of those given.
+
+        If there are problems, there are no values.
+        """
         unknown = [] if self._takes_any else [name for name in given if name not in self.names]
         problems = [ValidationProblem((name,), unknown_option(name, self.names)) for name in unknown]
         try:
@@ -50,6 +53,6 @@ class Options:
 
 
 def unknown_option(name: str, names: Collection[str]) -> str:
-    """What to say of an option that a plugin does not take."""
+    """The message for an option that a plugin does not take."""
     known = f"known: {', '.join(names)}" if names else "it takes none"
     return f"unknown option{did_you_mean(name, names)}; {known}"

@@ -1,8 +1,8 @@
-"""What readers share: files here and in object stores, and the names by which photos and splits are known.
+"""What readers share: local files and object stores, and the names of photo files and splits.
 
-A path is a file or folder of this machine, or a URI of a file system that pyarrow knows: ``s3://``, ``gs://``,
-``hdfs://``, ``file://``, and with ``fsspec+`` before it, one of fsspec. In a URI, ``%``, ``?`` and ``#`` of a name are
-written ``%25``, ``%3F`` and ``%23``; after a ``?`` come options of the file system, in which ``:`` is ``%3A``.
+A path is a local file or folder, or a URI of a file system that pyarrow knows: ``s3://``, ``gs://``, ``hdfs://``,
+``file://``, or one of fsspec with ``fsspec+`` before it. In a URI, ``%``, ``?`` and ``#`` of a name are written
+``%25``, ``%3F`` and ``%23``; after a ``?`` come options of the file system, in which ``:`` is ``%3A``.
 """
 
 from __future__ import annotations
@@ -47,28 +47,28 @@ SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "va
 ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)(\?[^:]*)?):(?P<inside>.+)", re.DOTALL | re.IGNORECASE)
 """The address of a photo inside an archive or a table."""
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-"""Archives in which no photo can be found without unpacking all before it."""
+"""Suffixes of compressed archives: to reach a photo in one, everything before it would have to be unpacked."""
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
 
 
 def is_uri(path: str) -> bool:
-    """Whether a path is a URI; a drive letter of Windows is none."""
+    """Whether a path is a URI; a Windows path with a drive letter is not."""
     return URI.match(path) is not None
 
 
 def without_options(path: str) -> str:
-    """A path, or the URI without the options of its file system."""
+    """Return the path; of a URI, without the options of its file system."""
     return path.partition("?")[0] if is_uri(path) and not _is_literal(path) else path
 
 
 def suffix_of(path: str) -> str:
-    """The ending of the name in a path or URI, in lower case."""
-    return os.path.splitext(without_options(path))[1].lower()  # noqa: PTH122  a URI is no path
+    """Return the suffix of a path or URI, in lower case."""
+    return os.path.splitext(without_options(path))[1].lower()  # noqa: PTH122  a URI is not a path
 
 
 def require_pyarrow() -> Any:
-    """pyarrow, or the error that says how to get it."""
+    """Return pyarrow, or raise an error that says how to install it."""
     with needed_for("reading and writing Parquet, Arrow and object stores"):
         import pyarrow
         import pyarrow.fs
@@ -76,15 +76,15 @@ def require_pyarrow() -> Any:
 
 
 def refuse_web(path: str) -> None:
-    """:raises ConfigError: an address of the web."""
+    """:raises ConfigError: the path is a web address."""
     if path.lower().startswith(("http://", "https://")):
         raise ConfigError(f"{path}: a URL is not read; download the photo first")
 
 
 def locate(path: str) -> tuple[Any, str]:
-    """The ``pyarrow.fs.FileSystem`` of a path or URI, and the path there.
+    """Return the ``pyarrow.fs.FileSystem`` of a path or URI, and the path inside it.
 
-    :raises ConfigError: an address of the web; pyarrow is missing, or knows no such file system.
+    :raises ConfigError: the path is a web address, pyarrow is missing, or it knows no such file system.
     """
     refuse_web(path)
     pa = require_pyarrow()
@@ -97,7 +97,7 @@ def locate(path: str) -> tuple[Any, str]:
 
 
 def join(folder: str, below: str) -> str:
-    """The path or URI of what lies ``below`` a folder: ``below`` is its name there, with ``/`` between folders."""
+    """Return the path or URI of ``below``, a relative path with ``/`` between folders, inside a folder."""
     if not is_uri(folder) or _is_literal(folder):
         return f"{folder.rstrip('/')}/{below}"
     address, mark, options = folder.partition("?")
@@ -105,17 +105,17 @@ def join(folder: str, below: str) -> str:
 
 
 def _is_literal(uri: str) -> bool:
-    """Whether names stand in it as they are: fsspec decodes none."""
+    """Whether the names in a URI are not percent-encoded: fsspec decodes none."""
     return uri.startswith("fsspec+")
 
 
 def _escaped(uri: str) -> str:
-    """A URI in which people wrote letters that belong into none, such as a space."""
+    """Percent-encode the characters that people write in a URI although they are not allowed there, such as a space."""
     return re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(uri, safe="%/:?&=@+,;!$'()*~[]"))
 
 
 def open_file(path: str) -> BinaryIO:
-    """A file opened for reading, which can seek.
+    """Open a path or URI for reading; the file can seek.
 
     :raises OSError: it is not there or cannot be read.
     """
@@ -126,13 +126,13 @@ def open_file(path: str) -> BinaryIO:
 
 
 def list_files(source: str, *suffixes: str) -> list[str]:
-    """The file ``source`` itself if it has one of the suffixes, or those of a pattern such as ``train-*.tar``; else
-    those in this folder and in the folders in it.
+    """List the files with one of the suffixes: ``source`` itself or those that match it, if it is a file or a pattern
+    such as ``train-*.tar``; else those in this folder and its immediate subfolders.
 
-    Deeper folders are not looked into: a folder of photos may hold millions. Folders of partitions, ``split=train``, do
-    not count. Hidden ones are left out, and what is not there has no files.
+    Deeper folders are not searched, since a folder of photos may hold millions; folders of partitions, such as
+    ``split=train``, do not count as a level. Hidden files and folders are left out. A missing source has no files.
 
-    :raises DataError: a folder cannot be listed, or one in it beside such files.
+    :raises DataError: the folder cannot be listed, or it has such files and one of its subfolders cannot be listed.
     """
     unlisted: list[OSError] = []
     try:
@@ -141,7 +141,7 @@ def list_files(source: str, *suffixes: str) -> list[str]:
         if is_uri(source):
             return sorted(join(source, below) for below in walk_store(source, *suffixes, deepest=1))
         found = sorted(_local_files(Path(source), suffixes, unlisted))
-        if found and unlisted:  # without such files it is a folder of something else
+        if found and unlisted:  # a folder without such files holds something else: leave it to other readers
             raise unlisted[0]
     except OSError as error:
         raise DataError(f"{error.filename or source}: cannot be listed: {reason_of(error)}") from error
@@ -149,7 +149,9 @@ def list_files(source: str, *suffixes: str) -> list[str]:
 
 
 def partitions_of(path: str) -> dict[str, str]:
-    """What the folders right above a file say that Hive, Spark and pyarrow call ``split=train/species=dog``."""
+    """Return the partition keys and values of a file: the folders right above it that Hive, Spark and pyarrow name
+    ``KEY=VALUE``, such as ``split=train/species=dog``.
+    """
     bare = without_options(path)
     folders = PurePath(unquote(bare) if is_uri(path) and not _is_literal(path) else bare).parent.parts
     pairs = [name.partition("=") for name in takewhile(lambda name: "=" in name, reversed(folders))]
@@ -157,7 +159,7 @@ def partitions_of(path: str) -> dict[str, str]:
 
 
 def split_of(path: str) -> str | None:
-    """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
+    """Return the split that a file's name begins with or its folder is called: ``train-00001.tar``, ``val/a.tar``."""
     file = PurePath(without_options(path))
     named = SPLIT_PREFIX.match(file.name)
     return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower().removesuffix(".parquet"))  # Spark's
@@ -170,12 +172,12 @@ def _refuse(error: OSError) -> None:
 def walk_files(
     folder: str | os.PathLike[str], *suffixes: str, on_error: Callable[[OSError], None] = _refuse
 ) -> Iterator[str]:
-    """Every file with one of the suffixes below a folder of this machine; hidden files and folders are left out.
+    """Yield every file with one of the suffixes below a local folder; hidden files and folders are left out.
 
-    The files of a folder come sorted, then its subfolders do. One folder's names are held at a time. ``on_error``
-    hears of folders that cannot be listed.
+    The sorted files of a folder come before its subfolders. Only one folder's names are held in memory at a time.
+    ``on_error`` is called for folders that cannot be listed.
 
-    :raises DataError: a folder that cannot be listed, without ``on_error``.
+    :raises DataError: a folder cannot be listed, unless ``on_error`` is given.
     """
     visited = set()
     for here, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
@@ -187,8 +189,9 @@ def walk_files(
 
 
 def walk_store(folder: str, *suffixes: str, deepest: int | None = None) -> Iterator[str]:
-    """The same below the URI of a folder, by what is to be joined to it; ``deepest`` 0 looks into no subfolder but
-    partitions, ``split=train``.
+    """Like :func:`walk_files` for the URI of a folder; yields paths relative to it, for :func:`join`.
+
+    ``deepest`` limits the levels of subfolders; folders of partitions, such as ``split=train``, do not count.
 
     :raises DataError: a folder cannot be listed.
     """
@@ -203,12 +206,12 @@ def walk_store(folder: str, *suffixes: str, deepest: int | None = None) -> Itera
 
 
 def _depth(below: str) -> int:
-    """In how many folders it lies, partitions not counted."""
+    """Number of folders in a relative path, not counting partitions."""
     return sum("=" not in name for name in below.split("/")[:-1])
 
 
 def list_folders(folder: str) -> list[str]:
-    """The names of the folders in the URI of a folder, sorted; hidden ones are left out.
+    """Return the sorted names of the subfolders of a folder, given by its URI; hidden ones are left out.
 
     :raises DataError: it cannot be listed.
     """
@@ -217,7 +220,7 @@ def list_folders(folder: str) -> list[str]:
 
 
 def _look_into(filesystem: Any, inside: str, folder: str) -> tuple[list[str], list[str]]:
-    """The names of files and of folders, sorted; none in what is a file or not there."""
+    """Return the sorted names of files and of folders; empty if ``inside`` is a file or does not exist."""
     import pyarrow.fs
 
     try:
@@ -235,7 +238,7 @@ def _is_wanted(name: str, suffixes: Sequence[str]) -> bool:
 
 
 def _is_any_folder(path: str) -> bool:
-    """Whether a path or URI is that of a folder."""
+    """Whether a path or URI leads to a folder."""
     if not is_uri(path):
         return is_folder(path)
     import pyarrow.fs
@@ -244,8 +247,11 @@ def _is_any_folder(path: str) -> bool:
     return bool(filesystem.get_file_info(inside).type is pyarrow.fs.FileType.Directory)
 
 
-def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError], deeper: int = 1) -> Iterator[str]:
-    """The errors of folders that cannot be listed are added to ``unlisted``."""
+def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError], levels: int = 1) -> Iterator[str]:
+    """Yield the files of a folder and of ``levels`` levels of subfolders.
+
+    The errors of folders that cannot be listed are added to ``unlisted``.
+    """
     if not is_folder(folder):
         return
     try:
@@ -254,8 +260,9 @@ def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError],
                 if entry.name.startswith("."):
                     continue
                 if is_folder_entry(entry):
-                    left = deeper - ("=" not in entry.name or entry.is_symlink())  # a link may lead to where it lies
-                    yield from _local_files(Path(entry.path), suffixes, unlisted, left) if left >= 0 else ()
+                    counts = "=" not in entry.name or entry.is_symlink()  # a link may lead back to its own folder
+                    if levels >= counts:
+                        yield from _local_files(Path(entry.path), suffixes, unlisted, levels - counts)
                 elif suffix_of(entry.name) in suffixes:
                     yield entry.path
     except PermissionError as error:

@@ -1,5 +1,6 @@
-"""Labels, cases and events such as hierpets passes to samplers, shampoo rules and trackers, each with the words for it
-in a message.
+"""Examples of the labels, cases and events that hierpets passes to samplers, shampoo rules and trackers.
+
+Each is keyed by the words that describe it in a message.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ INGREDIENTS: Mapping[str, str] = MappingProxyType(
 
 
 def sample_labels() -> dict[str, Labels]:
-    """Of cats (leaves 0 and 1), dogs (2 to 4) and rabbits, which have no breeds (5)."""
+    """Labels of cats (leaves 0 and 1), dogs (2 to 4) and rabbits, which have no breeds (5)."""
     return {
         "for labels of many breeds": _labels([0, 0, 0, 0, 1, 2, 2, 3, 4, 5], [0, 0, 0, 0, 0, 1, 1, 1, 1, 2]),
         "for labels of which some breeds are unknown": _labels([0, 1, 2, -1, -1, -1], [0, 0, 1, 0, 1, 1]),
@@ -91,27 +92,27 @@ def sample_labels() -> dict[str, Labels]:
 
 
 def sample_cases() -> dict[str, Case]:
-    """Pets of a certain, an uncertain and no known breed, of one species and of several; and an empty shelf."""
-    torn = {BEAGLE: 0.5, PUG: 0.5}
+    """Cases with a certain, an uncertain and an unknown breed, of one species and of several, and without products."""
+    undecided = {BEAGLE: 0.5, PUG: 0.5}
     return {
         "for a dog of a certain breed": _case({PUG: 1.0}),
         "for a cat of a certain breed": _case({SIAMESE: 1.0}),
         "for a dog of two likely breeds": _case({BEAGLE: 0.6, PUG: 0.4}),
         "for a dog that may be a cat": _case({PUG: 0.7, SIAMESE: 0.3}),
-        "for a dog of uncertain breed": _case(torn, "species", unlisted=0.5),
+        "for a dog of uncertain breed": _case(undecided, "species", unlisted=0.5),
         "for a species without breeds": _case({RABBIT: 1.0}, "species"),
         "for an unknown animal": _case({BEAGLE: 0.4, PUG: 0.3, SIAMESE: 0.3}, "unknown"),
-        "for a shelf without products": _case(torn, shelf={}),
+        "for a shelf without products": _case(undecided, shelf={}),
     }
 
 
 def _labels(leaf: list[int], species: list[int], groups: list[int] | None = None) -> Labels:
-    """Read-only: a sampler must not change the labels that training continues with."""
+    """Labels in read-only arrays: a sampler must not change the labels that training continues with."""
     names = ("birman", "siamese", "beagle", "boxer", "pug", "rabbit")
-    return Labels(_fixed(species), _fixed(leaf), SPECIES, names, _fixed(groups) if groups else None)
+    return Labels(_read_only(species), _read_only(leaf), SPECIES, names, _read_only(groups) if groups else None)
 
 
-def _fixed(numbers: list[int]) -> np.ndarray:
+def _read_only(numbers: list[int]) -> np.ndarray:
     array = np.array(numbers)
     array.flags.writeable = False
     return array
@@ -124,31 +125,32 @@ def _case(
     unlisted: float = 0.0,
     shelf: Mapping[str, Offer] = SHELF,
 ) -> Case:
-    """A case with the masses that follow from its breeds, read-only as the recommender passes it."""
-    everyone: dict[Leaf, float] = {**dict.fromkeys(TRAITS, 0.0), **breeds}
-    cat = sum(p for leaf, p in everyone.items() if leaf[0] == "cat")
+    """A case with the probability masses that follow from its breeds, read-only as the recommender passes it."""
+    joint: dict[Leaf, float] = {**dict.fromkeys(TRAITS, 0.0), **breeds}
+    cat = sum(p for leaf, p in joint.items() if leaf[0] == "cat")
     offers = {
         name: replace(
             offer,
-            suits=sum(p for leaf, p in everyone.items() if _suits(offer, leaf)),
+            suits=sum(p for leaf, p in joint.items() if _suits(offer, leaf)),
             harm=cat if name == "flea_guard" else 0.0,
         )
         for name, offer in shelf.items()
     }
     return Case(
-        species=_masses(SPECIES, {leaf: leaf[:1] for leaf in TRAITS}, everyone),
-        breeds=MappingProxyType(everyone),
+        species=_masses(SPECIES, {leaf: leaf[:1] for leaf in TRAITS}, joint),
+        breeds=MappingProxyType(joint),
         level=level,
-        coats=_masses(COATS, TRAITS, everyone),
-        skin=_masses(SKIN, TRAITS, everyone),
+        coats=_masses(COATS, TRAITS, joint),
+        skin=_masses(SKIN, TRAITS, joint),
         offers=MappingProxyType(offers),
         unlisted=unlisted,
         ingredients=INGREDIENTS,
     )
 
 
-def _masses(names: Collection[str], having: Mapping[Leaf, Any], breeds: Mapping[Leaf, float]) -> Mapping[str, float]:
-    return MappingProxyType({name: sum(p for leaf, p in breeds.items() if name in having[leaf]) for name in names})
+def _masses(names: Collection[str], traits: Mapping[Leaf, Any], breeds: Mapping[Leaf, float]) -> Mapping[str, float]:
+    """Probability mass of the breeds that have each of the named traits."""
+    return MappingProxyType({name: sum(p for leaf, p in breeds.items() if name in traits[leaf]) for name in names})
 
 
 def _suits(offer: Offer, leaf: Leaf) -> bool:
@@ -157,9 +159,9 @@ def _suits(offer: Offer, leaf: Leaf) -> bool:
 
 
 def sample_events() -> dict[str, tuple[dict[str, Any], ...]]:
-    """The events of a training as they are logged, by what kind of training it is."""
+    """The events that trainings log, keyed by the kind of training."""
     start = {"event": "data", "seconds": 0.1, "source": "pets", "train": 80, "val": 20}
-    # Epoch 0 is the network before fine-tuning, which has no loss; where no breeds are learned, there is no accuracy.
+    # Epoch 0 is before fine-tuning and has no loss; a training without breeds has no breed accuracy.
     epochs = [
         {"event": "epoch", "seconds": 9.0 + n, "epoch": n, **loss, "species": 0.9, "breed": breed, "nll": 0.4}
         for n, loss, breed in ((0, {}, 0.7), (1, {"loss": 0.9}, None), (2, {"loss": 0.45}, 0.8))

@@ -1,4 +1,4 @@
-"""Files of tar archives, and links that lead to them: tar writes a file's second name as a link to its first."""
+"""Members of tar archives and the links among them: tar writes a file that has two names as a file and a link to it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from tarfile import TarInfo
 
 __all__ = ["by_name", "follow", "is_file"]
 
-MOST_LINKS = 40  # one behind the other, as Linux follows
+MOST_LINKS = 40  # in a chain, as on Linux
 
 
 def is_file(member: TarInfo) -> bool:
-    """Whether it is a file or a link; not a link to itself, which tar writes for a file that it was given twice."""
+    """Whether a member is a file or a link, but not a link to itself, which tar writes for a file added twice."""
     return member.isreg() or (_is_link(member) and _target(member) != posixpath.normpath(member.name))
 
 
 def by_name(members: Iterable[TarInfo]) -> dict[str, TarInfo]:
-    """The members of an archive as :func:`follow` looks for them; of several with one name, the last file."""
+    """Return members by normalized name, for :func:`follow`; of several with one name, the last file."""
     return {posixpath.normpath(member.name): member for member in sorted(members, key=TarInfo.isreg)}
 
 
 def follow(member: TarInfo, members: Mapping[str, TarInfo]) -> TarInfo | None:
-    """The file that a member is, or that it is a link to; None where that is no file of the same archive."""
-    at: TarInfo | None = member
+    """Return the member if it is a file, or the file that it links to; None if that is not a file of the archive."""
+    found: TarInfo | None = member
     for _ in range(MOST_LINKS):
-        if at is None or not _is_link(at):
+        if found is None or not _is_link(found):
             break
-        at = members.get(_target(at))
-    return at if at is not None and at.isreg() else None
+        found = members.get(_target(found))
+    return found if found is not None and found.isreg() else None
 
 
 def _is_link(member: TarInfo) -> bool:
@@ -36,6 +36,9 @@ def _is_link(member: TarInfo) -> bool:
 
 
 def _target(link: TarInfo) -> str:
-    """A symbolic link names its target from its own folder, a hard link from the root of the archive."""
+    """Return the path of a link's target in the archive.
+
+    A symbolic link names it relative to its own folder, a hard link relative to the root of the archive.
+    """
     folder = posixpath.dirname(link.name) if link.issym() else ""
     return posixpath.normpath(posixpath.join(folder, link.linkname))

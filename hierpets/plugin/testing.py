@@ -1,10 +1,11 @@
-"""Checks for the tests of a plugin's author: each calls the plugin as hierpets does, with all that it may be given.
+"""Checks for the tests of a plugin: each calls the plugin as hierpets does, with every kind of input it may get.
 
 >>> from hierpets.plugin.testing import check_sampler
 >>> def test_root():
 ...     check_sampler(root, power=0.5)
 
-A check passes silently, or raises an AssertionError of one line: which function, in which situation, what was expected.
+A check passes silently, or raises an AssertionError of one line that names the function, the situation and what was
+expected.
 """
 
 from __future__ import annotations
@@ -35,20 +36,24 @@ Function = Callable[..., Any]
 
 
 def check_backbone(function: Function, /, **options: Any) -> None:
-    """Build the backbone and pass photos of noise through it: shape, type and finite values; features that depend on
-    the photo and on nothing else; built again, with ``pretrained=False`` where it can be, it is the same network with
-    the same weights; OpenVINO computes the same features.
+    """Build the backbone, run photos of noise through it, and check that
 
-    Where weights would be downloaded, give ``pretrained=False``.
+    - the features have the right shape and type, and are finite;
+    - they depend on the photo and on nothing else;
+    - built again, with ``pretrained=False`` if it has that option, it is the same network: it takes the same weights
+      and then computes the same;
+    - OpenVINO computes the same features.
 
-    :raises AssertionError: something of this does not hold.
+    Pass ``pretrained=False`` if weights would be downloaded otherwise.
+
+    :raises AssertionError: one of these checks fails.
     """
     backbone = _call("backbone", function, (), options, "when it is built")
     with _situation(function, "when it is given photos"):
         _check_features(backbone)
-    bare = {"pretrained": False} if "pretrained" in Options(function, "backbone").names else {}
-    situation = "with pretrained=False" if bare else "when it is built again"
-    again = _call("backbone", function, (), {**options, **bare}, situation)
+    no_weights = {"pretrained": False} if "pretrained" in Options(function, "backbone").names else {}
+    situation = "with pretrained=False" if no_weights else "when it is built again"
+    again = _call("backbone", function, (), {**options, **no_weights}, situation)
     with _situation(function, situation):
         _check_same_network(backbone, again)
     with _situation(function, "when it is converted for OpenVINO"):
@@ -56,10 +61,11 @@ def check_backbone(function: Function, /, **options: Any) -> None:
 
 
 def check_sampler(function: Function, /, *labels: Labels, **options: Any) -> None:
-    """Weigh balanced and unbalanced photos, photos of unknown breed, of one class, several of one individual, and a
-    single one, then ``labels``.
+    """Call the sampler with balanced and unbalanced labels, unknown breeds, a single class, several photos of one
+    individual, and a single photo, then with ``labels``.
 
-    :raises AssertionError: not one positive, finite weight a photo, other weights at a second call, or labels changed.
+    :raises AssertionError: it does not return one positive, finite weight per photo, returns other weights at a second
+        call, or changes the labels.
     """
     given = {f"for labels {index}": one for index, one in enumerate(labels)}
     for situation, one in {**sample_labels(), **given}.items():
@@ -69,10 +75,10 @@ def check_sampler(function: Function, /, *labels: Labels, **options: Any) -> Non
 
 
 def check_shampoo_rule(function: Function, /, *cases: Case, **options: Any) -> None:
-    """Ask the rule about pets of a certain, an uncertain and no known breed, of several species, with some products and
-    with none, then about ``cases``.
+    """Call the rule with a certain, an uncertain and an unknown breed, with several species, with some products and
+    with none, then with ``cases``.
 
-    :raises AssertionError: no iterable of valid Advice, or other advice at a second call.
+    :raises AssertionError: it does not return an iterable of valid Advice, or returns other advice at a second call.
     """
     given = {f"for case {index}": one for index, one in enumerate(cases)}
     for situation, case in {**sample_cases(), **given}.items():
@@ -82,12 +88,12 @@ def check_shampoo_rule(function: Function, /, *cases: Case, **options: Any) -> N
 
 
 def check_reader(function: Function, source: str | os.PathLike[str], /, **options: Any) -> None:
-    """Read a ``source`` of the reader's own, then what is not: an empty folder, one of photos, a text and a binary
-    file, a JSON of nothing and a path that is not there.
+    """Read ``source``, which the reader supports, then sources that it should not: an empty folder, a folder of photos,
+    a text and a binary file, a JSON file of an empty list and a missing path.
 
-    :raises AssertionError: no photo in its own source, one that is not there, labels that training refuses, other
-        photos at a second call; or anything at all in what is not its own, but for a :class:`DataError` of a file with
-        the same ending.
+    :raises AssertionError: ``source`` yields no photos, photos that do not exist, labels that training refuses, or
+        other photos at a second call; or another source yields a photo or raises an error, except a :class:`DataError`
+        for a file with the same suffix as ``source``.
     """
     from hierpets.data.labeled.sources import read_records
 
@@ -108,9 +114,9 @@ def check_reader(function: Function, source: str | os.PathLike[str], /, **option
 
 
 def check_tracker(function: Function, /, **options: Any) -> None:
-    """Send it the events of two trainings, one that was fine-tuned and one that ended at once, each in a new folder.
+    """Send the tracker the events of two trainings, one fine-tuned and one that ends at once, each in a new folder.
 
-    :raises AssertionError: it returns no function, fails on an event or changes one.
+    :raises AssertionError: the plugin does not return a function, or the function fails on an event or changes one.
     """
     for what, events in sample_events().items():
         situation = f"in {what}"
@@ -124,7 +130,7 @@ def check_tracker(function: Function, /, **options: Any) -> None:
 
 
 def _foreign_sources(folder: Path) -> dict[str, str]:
-    """What most readers do not know, by the words for it in a message."""
+    """Create sources that most readers do not support, keyed by their description in a message."""
     contents = {
         "notes.txt": b"nothing to read",
         "data.bin": bytes(range(256)),
@@ -146,7 +152,7 @@ def _foreign_sources(folder: Path) -> dict[str, str]:
 
 
 def _is_there(path: str) -> bool:
-    """Whether a file is there, or a photo in one; an object store is not asked."""
+    """Whether a file, or a photo inside one, exists; object stores are not asked, and assumed to have it."""
     from hierpets.data.addresses import parse_address, read_address
 
     if is_uri(path):
@@ -171,7 +177,7 @@ def _result(kind: Kind, function: Function, given: tuple[Any, ...], options: Map
 
 @contextmanager
 def _situation(function: Function, situation: str) -> Iterator[None]:
-    """Whatever goes wrong inside becomes one line."""
+    """Turn every error inside into an AssertionError of one line."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -199,16 +205,16 @@ def _check_features(backbone: Backbone) -> None:
     _expect(not _close(features[0], features[1]), "different features for different photos")
 
 
-def _check_same_network(backbone: Backbone, bare: Backbone) -> None:
-    """A bundle's weights must fit the network that is built without any, and make it compute the same."""
-    shapes = [{name: tuple(t.shape) for name, t in b.module.state_dict().items()} for b in (backbone, bare)]
+def _check_same_network(backbone: Backbone, again: Backbone) -> None:
+    """Check that a bundle's weights fit the network that is built without them, and make it compute the same."""
+    shapes = [{name: tuple(t.shape) for name, t in b.module.state_dict().items()} for b in (backbone, again)]
     wrong = sorted(name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name))
     _expect(not wrong, f"the same weights in the same shapes, but they differ at {', '.join(wrong[:3])}")
-    _expect(bare.feature_dim == backbone.feature_dim, f"feature_dim {backbone.feature_dim}, got {bare.feature_dim}")
-    _expect(bare.preprocess == backbone.preprocess, f"{backbone.preprocess!r}, got {bare.preprocess!r}")
-    bare.module.load_state_dict(backbone.module.state_dict())
+    _expect(again.feature_dim == backbone.feature_dim, f"feature_dim {backbone.feature_dim}, got {again.feature_dim}")
+    _expect(again.preprocess == backbone.preprocess, f"{backbone.preprocess!r}, got {again.preprocess!r}")
+    again.module.load_state_dict(backbone.module.state_dict())
     photos = noise_photos(2, backbone.preprocess.size)
-    features, others = (extract_features(b.module, photos) for b in (backbone, bare))
+    features, others = (extract_features(b.module, photos) for b in (backbone, again))
     _expect(_close(features, others), "the same features with the same weights: some of them are not in state_dict()")
 
 
@@ -218,7 +224,7 @@ def _check_conversion(backbone: Backbone) -> None:
 
     size = backbone.preprocess.size
     photos = noise_photos(4, size)
-    photos += torch.tensor([-2.0, 0.0, 0.0, 2.0]).view(-1, 1, 1, 1)  # a dark and a bright one may take other paths
+    photos += torch.tensor([-2.0, 0.0, 0.0, 2.0]).view(-1, 1, 1, 1)  # dark and bright photos may take other branches
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates the trace that OpenVINO reads
         traced = torch.jit.trace(backbone.module, photos[:1], check_trace=False)
@@ -231,5 +237,5 @@ def _check_conversion(backbone: Backbone) -> None:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Equal to a thousandth of the largest feature."""
+    """Whether two feature tensors are equal within a thousandth of the largest feature."""
     return bool((one - other).abs().max() <= 1e-3 * max(float(one.abs().max()), 1e-6))

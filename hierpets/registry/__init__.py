@@ -1,1 +1,1 @@
-"""Plugins, listed in ``registry.yaml``: what it may say, finding and calling them. Loads nothing by itself."""
+"""Plugins listed in a ``registry.yaml``: the file's format, finding plugins and calling them."""

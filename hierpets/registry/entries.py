@@ -26,7 +26,7 @@ class PluginEntry(StrictModel):
 
 
 class RegistryFile(StrictModel):
-    """A whole ``registry.yaml``. Without ``builtins`` it stands alone."""
+    """A whole ``registry.yaml``. With ``builtins: false``, only its own plugins are available."""
 
     model_config = ConfigDict(strict=True, title="the file")
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a ``registry.yaml``, found at once and without running a plugin."""
+"""Finds every problem of a ``registry.yaml`` at once, without running a plugin."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ _ENTRY = re.compile(r"(?P<path>[^:]+\.py):(?P<function>[A-Za-z_]\w*)")
 
 @dataclass(frozen=True)
 class Examination:
-    """``content`` is None when there are ``problems``: pairs of a line and what is wrong there.
+    """The content of a ``registry.yaml`` or its problems.
 
-    ``valid`` maps the index of each entry without a problem to that entry. ``unreadable`` maps an index to what is
-    wrong with the plugin's file: that plugin is broken, the registry is not.
+    ``problems`` are pairs of a line and what is wrong there; if there are any, ``content`` is None. ``valid`` maps the
+    index of each entry without a problem to that entry. ``unreadable`` maps an index to what is wrong with the plugin's
+    file: that plugin is broken, the registry is not.
     """
 
     path: Path
@@ -42,14 +43,14 @@ class Examination:
     document: Document = field(default_factory=Document)
 
     def report(self, *more: Problem) -> tuple[str, ...]:
-        """All problems and those found later, in the order of lines: ``registry.yaml:LINE: key: message``."""
+        """Format all problems, including ``more``, sorted by line: ``registry.yaml:LINE: key: message``."""
         return tuple(f"{self.path}:{line}: {message}" for line, message in sorted({*self.problems, *more}))
 
 
 def read_registry_file(path: Path) -> RegistryFile:
-    """What a ``registry.yaml`` says.
+    """Read and check a ``registry.yaml``.
 
-    :raises RegistryError: with all that is wrong.
+    :raises RegistryError: it is invalid; with every problem.
     """
     examination = examine(path)
     if examination.content is None:
@@ -58,7 +59,7 @@ def read_registry_file(path: Path) -> RegistryFile:
 
 
 def examine(path: Path) -> Examination:
-    """Check a ``registry.yaml`` and the sources it names. No code of a plugin is run."""
+    """Check a ``registry.yaml`` and the source files it names. No plugin code is run."""
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -67,7 +68,7 @@ def examine(path: Path) -> Examination:
         return Examination(path, problems=document.problems or (_EMPTY,), document=document)
     content, problems = _validate(document)
     drafts = list(_drafts(document.value))
-    problems += _used_twice(drafts, document)
+    problems += _duplicates(drafts, document)
     unreadable: dict[int, str] = {}
     valid: dict[int, PluginEntry] = {}
     for draft in drafts:
@@ -88,7 +89,10 @@ def _validate(document: Document) -> tuple[RegistryFile | None, list[Problem]]:
 
 @dataclass(frozen=True)
 class _Draft:
-    """What can be read of an entry that may be wrong elsewhere, so that one mistake does not hide another."""
+    """The valid parts of an entry, checked even if other parts are wrong, so that one mistake does not hide another.
+
+    ``whole`` is the entry if all of it is valid.
+    """
 
     index: int
     name: str | None
@@ -120,7 +124,7 @@ def _whole(item: dict[Any, Any]) -> PluginEntry | None:
         return None
 
 
-def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[Problem]:
+def _duplicates(drafts: list[_Draft], document: Document) -> Iterator[Problem]:
     first: dict[tuple[str, str], int] = {}
     for draft in drafts:
         if draft.name is None or draft.kind is None:
@@ -133,7 +137,7 @@ def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[Problem]:
 
 
 def _check_entry(draft: _Draft, folder: Path) -> tuple[list[tuple[Location, str]], str | None]:
-    """Problems of one entry, and what makes its file unreadable."""
+    """Return the problems of one entry, and why its file is unreadable, if it is."""
     if draft.entry is None:
         return [], None
     where: Location = ("plugins", draft.index, "entry")
@@ -148,7 +152,7 @@ def _check_entry(draft: _Draft, folder: Path) -> tuple[list[tuple[Location, str]
         hint = did_you_mean(function, source.functions)
         return [(where, f"{path} has no function {function!r}{hint}{known}")], None
     sketch = source.functions.get(function)
-    # Imported, assigned or decorated: the signature is known only once it runs.
+    # Without a sketch it is imported, assigned or decorated, and only running it would tell its signature.
     return (list(_signature_problems(draft, function, sketch)) if sketch else []), None
 
 

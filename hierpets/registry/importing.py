@@ -1,4 +1,4 @@
-"""A plugin's file, imported by its path: the only module that runs code found by a path."""
+"""Imports a plugin's file by its path. No other module runs code found by a path."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["import_file"]
 
 
 class _FreshLoader(SourceFileLoader):
-    """Compiles the source each time: no stale bytecode, and no ``__pycache__`` beside a user's file."""
+    """Compiles the source each time, so that there is no stale bytecode and no ``__pycache__`` beside a user's file."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import by path. The module's name holds a hash of path and content: an edited file is a new module."""
+    """Import a file. The module's name contains a hash of path and content, so an edited file is a new module."""
     digest = hashlib.sha256(str(file).encode() + b"\0" + file.read_bytes()).hexdigest()[:16]
     name = f"hierpets_plugin_{digest}_{file.stem}"
     if name in sys.modules:

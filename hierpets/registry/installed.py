@@ -19,7 +19,7 @@ GROUP = "hierpets.plugins"
 
 
 class BrokenPackage(NamedTuple):
-    """A distribution whose plugins cannot be listed, and why, in one line."""
+    """A distribution whose plugins cannot be listed, and the reason in one line."""
 
     source: str
     problem: str
@@ -29,7 +29,7 @@ class BrokenPackage(NamedTuple):
 
 
 class Installed(NamedTuple):
-    """The plugins of all distributions, in the order of their names."""
+    """The plugins of all distributions, sorted by the distributions' names, and the distributions that are broken."""
 
     plugins: tuple[Plugin, ...]
     broken: tuple[BrokenPackage, ...]
@@ -38,7 +38,7 @@ class Installed(NamedTuple):
 def read_installed() -> Installed:
     """Read the ``registry.yaml`` of every package that an entry point of the group ``hierpets.plugins`` names.
 
-    A package that is wrong is one :class:`BrokenPackage`; the others are not affected.
+    A package with an invalid one becomes a :class:`BrokenPackage`; the others are not affected.
     """
     plugins: list[Plugin] = []
     broken: list[BrokenPackage] = []
@@ -53,7 +53,7 @@ def read_installed() -> Installed:
 
 
 def _packages() -> Iterator[tuple[str, str, EntryPoint]]:
-    """``("alpaca-care 1.2", "alpaca_care", entry point)``, once for each package that a distribution names."""
+    """Yield ``("alpaca-care 1.2", "alpaca_care", entry_point)``, once for each package that a distribution names."""
     seen = set()
     for entry_point in entry_points(group=GROUP):
         source = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else entry_point.name
@@ -63,12 +63,12 @@ def _packages() -> Iterator[tuple[str, str, EntryPoint]]:
 
 
 def _find_registry_file(package: str, entry_point: EntryPoint) -> Path:
-    """``registry.yaml`` inside a package: where its distribution put it, else where Python would import it from."""
+    """Find ``registry.yaml`` in a package: where its distribution installed it, else where Python would import it."""
     if not re.fullmatch(r"\w+(\.\w+)*", package):
         raise RegistryError([f"the entry point {entry_point.name!r} must be the name of a package, got {package!r}"])
     parts = package.split(".")
     folders = [entry_point.dist.locate_file(Path(*parts))] if entry_point.dist else []
-    # Only the outermost package is searched for: a search for one inside it would import the outer one.
+    # Look up only the outermost package: looking up one inside it would import the outer one.
     folders += [Path(folder, *parts[1:]) for folder in _search_locations(parts[0])]
     for folder in map(Path, map(str, folders)):
         if (folder / "registry.yaml").is_file():

@@ -1,4 +1,4 @@
-"""Finds a registry and the plugins that it stands beside: installed and built-in ones."""
+"""Loads a registry together with the plugins of installed packages and the built-in ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Registry:
-    """All available plugins. ``overridden`` holds those that another of the same kind and name replaces, ``broken`` the
-    installed packages whose plugins cannot be listed.
+    """All available plugins. ``overridden`` holds those replaced by another one of the same kind and name, ``broken``
+    the installed packages whose plugins cannot be listed.
     """
 
     path: Path
@@ -37,9 +37,9 @@ class Registry:
         return tuple(plugin for plugin in self.plugins if plugin.kind == kind)
 
     def get(self, kind: Kind, name: str) -> Plugin:
-        """The plugin of that name.
+        """Return the plugin of a kind and name.
 
-        :raises PluginError: there is none; with the choices.
+        :raises PluginError: there is none; the message lists the choices.
         """
         try:
             choices = {plugin.name: plugin for plugin in self.of_kind(check_kind(kind))}
@@ -52,17 +52,17 @@ class Registry:
 
 
 def bundled_registry() -> Path:
-    """The registry that comes with hierpets: inside the wheel, or at the top of a checkout."""
+    """Return the path of the registry that comes with hierpets: in the wheel, or at the top of a checkout."""
     package = Path(hierpets.__file__).resolve().parent
     wheel = package / "_bundled" / "registry.yaml"
     return wheel if wheel.is_file() else package.parent / "registry.yaml"
 
 
 def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
-    """The registry asked for, else that of ``HIERPETS_REGISTRY``, else the built-in one.
+    """Return the path of the registry: ``explicit``, else that in ``HIERPETS_REGISTRY``, else the built-in one.
 
-    :raises ConfigError: no path, or an empty one.
-    :raises RegistryError: it is not there.
+    :raises ConfigError: ``explicit`` is not a path, or empty.
+    :raises RegistryError: the file does not exist.
     """
     check_path("registry", explicit)
     named = os.fspath(explicit) if explicit is not None else os.environ.get(VARIABLE)
@@ -77,13 +77,14 @@ def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
 
 
 def load_registry(source: Registry | str | os.PathLike[str] | None = None) -> Registry:
-    """Read the registry that :func:`find_registry` finds, without importing a plugin; a loaded one is returned.
+    """Read the registry that :func:`find_registry` finds, without importing a plugin. A :class:`Registry` is returned
+    as it is.
 
-    Its plugins come after those of installed packages, and those after the built-in ones; a later one replaces an
-    earlier one of the same kind and name. A user's registry with ``builtins: false`` stands alone. What is wrong with
-    an installed package, or between two of them, is logged as a warning.
+    Its plugins replace those of installed packages with the same kind and name, and those replace built-in ones. With
+    ``builtins: false`` in a user's registry, only its own plugins are available. A broken installed package, and two
+    with the same plugin, are logged as a warning.
 
-    :raises RegistryError: the registry is wrong; with every problem at once.
+    :raises RegistryError: the registry is invalid; with every problem at once.
     """
     if isinstance(source, Registry):
         return source
@@ -101,7 +102,7 @@ def load_registry(source: Registry | str | os.PathLike[str] | None = None) -> Re
 
 
 def _lay_over(path: Path, plugins: list[Plugin], broken: tuple[BrokenPackage, ...]) -> Registry:
-    """The last plugin of each kind and name counts."""
+    """Make a registry of plugins, of which the last one of each kind and name overrides the others."""
     winners = {(plugin.kind, plugin.name): plugin for plugin in plugins}
     kept = [plugin for plugin in plugins if winners[plugin.kind, plugin.name] is plugin]
     hidden = [plugin for plugin in plugins if winners[plugin.kind, plugin.name] is not plugin]
@@ -121,7 +122,9 @@ def _warn(installed: Installed) -> None:
 
 
 def validate_registry(path: str | Path | None = None, *, imports: bool = False) -> tuple[str, ...]:
-    """Everything wrong with a registry, one line each. A plugin's code is run only with ``imports``."""
+    """List every problem of a registry, in one line each. Plugins are imported, and so their code run, only with
+    ``imports``.
+    """
     examination = examine(find_registry(path))
     at = examination.document.at
     more = [at(("plugins", index, "entry"), why) for index, why in examination.unreadable.items()]

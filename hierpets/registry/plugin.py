@@ -1,4 +1,4 @@
-"""One plugin of a registry: found by its entry, imported when it is first used, held to the contract of its kind."""
+"""One plugin of a registry: imported at first use, and its result checked against the contract of its kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["BUILTIN", "USER", "Plugin", "plugins_of"]
 
 BUILTIN, USER = "builtin", "user"
 GIVEN_BY_SETTINGS: tuple[Kind, ...] = ("backbone", "sampler")
-"""Kinds whose options a training may give (``backbone_options``); those of others stand in the registry alone."""
+"""Kinds whose options training settings may give (``backbone_options``); those of others come from the registry."""
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,32 @@ class Plugin:
         return self._function
 
     def call(self, *args: Any, **overrides: Any) -> Any:
-        """Call with the registry's options and ``overrides``; the result keeps the contract of its kind.
+        """Call the plugin with the registry's options and ``overrides``, and check the result.
 
         A backbone returns a :class:`~hierpets.plugin.Backbone`, a sampler float64 [N], a shampoo rule a tuple of
-        :class:`~hierpets.plugin.Advice`, a reader an iterator of :class:`~hierpets.plugin.SourcePhoto`.
+        :class:`~hierpets.plugin.Advice`, a reader an iterator of :class:`~hierpets.plugin.SourcePhoto`, a tracker a
+        :data:`~hierpets.plugin.Tracker`.
 
-        :raises PluginError: whatever goes wrong inside, with file and line; for a reader also later, as it goes on.
-        :raises DataError: of a reader: what is wrong with the data.
+        :raises PluginError: the plugin fails, with file and line; a reader may also fail later, while it is iterated.
+        :raises DataError: a reader found something wrong with the data.
         """
         options = self.resolve(**overrides) if overrides else self._own_options
         with self.located():
             result = check_result(self.kind, self._function(*args, **options), args)
         if isinstance(result, Backbone):
             return replace(result, guard=self.located)
-        return self._watched(result) if isinstance(result, Iterator) else result
+        return self._guarded(result) if isinstance(result, Iterator) else result
 
     def call_without_weights(self, **overrides: Any) -> Any:
-        """A backbone whose weights come from elsewhere: ``pretrained=False`` where there is such an option."""
+        """Call a backbone whose weights come from elsewhere: with ``pretrained=False`` if it has that option."""
         if "pretrained" in self.option_names:
             overrides["pretrained"] = False
         return self.call(**overrides)
 
     def resolve(self, **overrides: Any) -> dict[str, Any]:
-        """Every option with the value that :meth:`call` would use, of the type that the function asks for.
+        """Return every option with the value that :meth:`call` would use, converted to its annotated type.
 
-        :raises PluginError: an option that the function does not take or that is missing, or a value of another type.
+        :raises PluginError: an option is unknown, missing or of the wrong type.
         """
         values, problems = self._options.read({**self.options, **overrides})
         if problems:
@@ -95,11 +96,14 @@ class Plugin:
 
     @property
     def option_names(self) -> tuple[str, ...]:
-        """The options that the function takes, in its order."""
+        """Names of the options that the function takes, in order."""
         return self._options.names
 
     def read_option_names(self) -> tuple[tuple[str, ...], str | None]:
-        """The same as far as the source shows it, or why it cannot be read. Nothing is imported."""
+        """Read :attr:`option_names` from the source without importing it, as far as possible.
+
+        The second item says why the source cannot be read, if it cannot.
+        """
         source = read_source(self.file)
         sketch = source.functions.get(self.function)
         error = f"{self._at(None)}: {source.error}" if source.error else None
@@ -107,13 +111,13 @@ class Plugin:
 
     @property
     def where(self) -> str:
-        """What a message begins with: its kind, its name, and the line at which its function begins."""
+        """How messages name the plugin: its kind, name, file and the line of its function."""
         return self._at(self._first_line)
 
     def problems(self) -> list[ValidationProblem]:
-        """Import it, and list what is wrong: with it (at no location) or with an option that the registry gives.
+        """Import the plugin and list the problems of itself (with an empty location) and of its registered options.
 
-        Options still to be given are no problem for kinds whose options settings give as well.
+        A missing option is not a problem for kinds whose options may also come from settings.
         """
         try:
             _, problems = self._options.read(self.options)
@@ -125,10 +129,10 @@ class Plugin:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay, and a GPU
-        without memory is no fault of a plugin.
+        """Turn errors inside into a PluginError that says where; but keep a reader's own errors, and those of a GPU
+        out of memory, which is not the plugin's fault.
 
-        What a plugin returned may be guarded by it as well: a backbone's network runs long after the call.
+        Also guards what a plugin returned: a backbone's network runs long after the call.
         """
         try:
             with within_gpu_memory():
@@ -142,14 +146,14 @@ class Plugin:
                 raise
             raise self._failure(error) from error
 
-    def _watched(self, items: Iterator[Any]) -> Iterator[Any]:
-        """The items of a generator, whose code runs only now."""
+    def _guarded(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Iterate a generator inside :meth:`located`: its code runs only now."""
         with self.located():
             yield from items
 
     @cached_property
     def _own_options(self) -> dict[str, Any]:
-        """The options of a call without overrides: a rule is called for every photo."""
+        """The options of a call without overrides; cached, as a rule is called for every photo."""
         return self.resolve()
 
     @cached_property
@@ -179,7 +183,9 @@ class Plugin:
         return f"{self.kind} {self.name!r} ({self.file}{f':{line}' if line else ''})"
 
     def _failure(self, error: BaseException) -> PluginError:
-        """Where in the plugin's own file it failed, and why; a ``PluginError`` of the plugin is passed on unchanged."""
+        """A PluginError that says where in the plugin's file it failed and why. The message of a ``PluginError`` that
+        the plugin raised is kept; other errors are preceded by their type.
+        """
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.file)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(self.file) else None
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {one_line(error)}"
@@ -195,5 +201,5 @@ class Plugin:
 
 
 def plugins_of(entries: Iterable[PluginEntry], registry: Path, source: str) -> tuple[Plugin, ...]:
-    """The plugins that the file ``registry`` lists."""
+    """Make the plugins of entries that the file ``registry`` lists."""
     return tuple(Plugin(registry=registry.absolute(), source=source, **dict(entry)) for entry in entries)

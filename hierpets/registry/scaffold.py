@@ -1,4 +1,4 @@
-"""A new plugin that works: a file of a few lines and three lines of ``registry.yaml``."""
+"""Creates a new, working plugin: a file of a few lines and three lines in ``registry.yaml``."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ def {name}(run: str, file: str = "epochs.csv") -> Tracker:
 
 
 def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
-    """Write the plugin's file and add it to ``registry``, which is created if missing. Returns the new file.
+    """Write the plugin's file and add it to ``registry``, which is created if missing. Return the new file.
 
-    Nothing is ever overwritten.
+    Existing files of plugins are never overwritten.
 
-    :raises ConfigError: the name is taken, also inside the file, or is no name of a function.
+    :raises ConfigError: ``name`` is not a valid function name, is taken, or is used inside the new file.
     :raises RegistryError: the existing registry is invalid.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
@@ -135,7 +135,7 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
 
 
 def _names(source: str) -> set[str]:
-    """The names that a file binds or asks for, at any depth."""
+    """The names that a file imports, assigns or uses, at any depth."""
     nodes = list(ast.walk(ast.parse(source)))
     imported = (
         alias.asname or alias.name
@@ -148,7 +148,7 @@ def _names(source: str) -> set[str]:
 
 
 def _with_entry(text: str, entry: list[str], registry: Path) -> str:
-    """``text`` with one plugin more; comments and everything else stay as they are."""
+    """Add a plugin to the text of a registry; comments and everything else stay as they are."""
     root = parse_yaml(text).root
     plugins = next(value for key, value in root.value if key.value == "plugins") if root else None
     assert isinstance(plugins, yaml.SequenceNode)  # the registry was read
@@ -174,7 +174,7 @@ def _plugins(text: str) -> list[object]:
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The line (from 0) on which a node's last value ends; a block's own end mark lies past the comments after it."""
+    """The line (from 0) on which a node's last value ends: a block's own end mark is after the comments below it."""
     if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         last = node.value[-1]
         return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)

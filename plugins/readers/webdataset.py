@@ -1,4 +1,4 @@
-"""WebDataset: tar archives of samples, whose files have one name and different endings."""
+"""WebDataset: tar archives of samples; the files of a sample have one name and different suffixes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_LABEL_BYTES = 2**20
 
 
 def webdataset(source: str) -> Iterator[SourcePhoto]:
-    """The photos of a shard, of the shards in a folder, or of those that a pattern such as ``train-*.tar`` names.
+    """Yield the photos of a shard, of the shards in a folder, or of those matching a pattern such as ``train-*.tar``.
 
     The class of a photo is in its sample's ``.json``, as the fields of :meth:`SourcePhoto.of`, or a name in its
-    ``.cls``, which must not name another. The split is what the name of a shard or its folder begins with. A shard that
-    is damaged, or holds no photo, is itself a photo with a problem.
+    ``.cls``; the two must not contradict each other. The split is the one that the name of the shard begins with or
+    its folder is called. A shard that is damaged or holds no photo is yielded as one photo with a problem.
 
-    :raises DataError: a shard that is compressed.
+    :raises DataError: the shard is compressed.
     """
     if without_options(source).lower().endswith(COMPRESSED):
         raise DataError(f"{source}: compressed, so no photo in it can be found; decompress it to a .tar")
@@ -45,7 +45,7 @@ def _read_shard(shard: str) -> Iterator[SourcePhoto]:
     split = split_of(shard)
     with open_file(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
         members = (m for m in archive if is_file(m) and not PurePosixPath(m.name).name.startswith("."))
-        named = cache(lambda: by_name(archive.getmembers()))  # a link may lead to what is still to come
+        named = cache(lambda: by_name(archive.getmembers()))  # all of them: a link may lead to a later one
         for _, sample in groupby(members, key=lambda member: _key(member.name)):
             files = ((member, member if member.isreg() else follow(member, named())) for member in sample)
             yield from _read_sample(shard, archive, files, split)
@@ -53,9 +53,9 @@ def _read_shard(shard: str) -> Iterator[SourcePhoto]:
 
 
 def _check_end(file: BinaryIO, end: int) -> None:
-    """Whether a block of zeros ends an archive: tarfile takes a damaged header for the end.
+    """Check that the archive ends with a block of zeros: tarfile takes a damaged header for the end.
 
-    :raises tarfile.ReadError: something else does.
+    :raises tarfile.ReadError: it does not.
     """
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
@@ -63,7 +63,7 @@ def _check_end(file: BinaryIO, end: int) -> None:
 
 
 def _key(name: str) -> str:
-    """The folder and the name up to its first dot, which the files of a sample share."""
+    """Return what the files of a sample share: the folder, and the name up to its first dot."""
     path = PurePosixPath(name)
     return str(path.with_name(path.name.partition(".")[0] or path.name))
 
@@ -74,8 +74,8 @@ def _read_sample(
     members: Iterable[tuple[tarfile.TarInfo, tarfile.TarInfo | None]],
     split: str | None,
 ) -> Iterator[SourcePhoto]:
-    """The photo of a sample, with its class: ``KEY.jpg`` and not ``KEY.depth.png``. Where it has several, the first
-    comes with that as its problem. ``members`` come with the file that each is or leads to.
+    """Yield the photo of a sample, with its class: ``KEY.jpg``, not ``KEY.depth.png``. If there are several, all are
+    yielded, the first with that as its problem. ``members`` are pairs of a member and the file that it is or links to.
     """
     names: list[str] = []
     fields: dict[str, Any] = {"split": split}
@@ -109,13 +109,17 @@ def _read_sample(
 
 
 def _contradicts(name: str, label: str) -> bool:
-    """Whether the name in a ``.cls`` is that of another class than a label, of which it may be a part; no number is."""
-    said, known = ({part.strip().casefold() for part in text.split("/")} for text in (name, label))
-    return not name.isdecimal() and not said <= known
+    """Whether the name in a ``.cls`` contradicts a label: it is neither a number nor the label or a part of it."""
+    in_cls, in_label = ({part.strip().casefold() for part in text.split("/")} for text in (name, label))
+    return not name.isdecimal() and not in_cls <= in_label
 
 
 def _json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
-    """The fields that are stated. :raises ValueError: it is no JSON. :raises RecursionError: nested too deep."""
+    """Return the fields that are not null.
+
+    :raises ValueError: it is not JSON.
+    :raises RecursionError: it is nested too deeply.
+    """
     fields = json.loads(_content(archive, member))
     return {key: value for key, value in fields.items() if value is not None} if isinstance(fields, dict) else {}
 

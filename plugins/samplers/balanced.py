@@ -1,6 +1,6 @@
-"""How often a photo is sampled in training: weights [N] with a mean of one.
+"""Sampling weights of the training photos, float [N] with a mean of one.
 
-Photos whose breed is unknown count, in their species, as one more breed.
+The photos of a species whose breed is unknown count as one more breed.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from hierpets.plugin import Labels
 
 
 def shuffle(labels: Labels) -> np.ndarray:
-    """Every photo as often as any other."""
+    """Draw every photo equally often."""
     return np.ones(len(labels))
 
 
 def species_balanced(labels: Labels) -> np.ndarray:
-    """Every species as often as any other, whatever its number of photos."""
+    """Draw every species equally often, however many photos it has."""
     return _weigh(labels.species, lambda count: 1.0 / count)
 
 
 def breed_balanced(labels: Labels) -> np.ndarray:
-    """Every breed as often as any other, whatever its number of photos."""
+    """Draw every breed equally often, however many photos it has."""
     return _weigh(labels.classes, lambda count: 1.0 / count)
 
 
 def effective_number(labels: Labels, beta: float = 0.99, level: Literal["species", "breed"] = "breed") -> np.ndarray:
-    """Between the two: a class of n photos weighs as (1 - beta) / (1 - beta^n), and beta in [0, 1) sets how much.
+    """Balance partly: weigh each photo of a class of n photos by (1 - beta) / (1 - beta^n), with beta in [0, 1).
 
-    With beta 0 all photos weigh the same; near 1 it balances fully. After Cui, Jia, Lin, Song and Belongie,
-    "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019.
+    With beta 0 all photos have the same weight; near 1, classes are fully balanced. After Cui, Jia, Lin, Song and
+    Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019.
     """
     if not 0 <= beta < 1:
         raise ValueError(f"beta must lie in [0, 1), got {beta}")
@@ -41,7 +41,7 @@ def effective_number(labels: Labels, beta: float = 0.99, level: Literal["species
 
 
 def _weigh(classes: np.ndarray, weight_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Give every photo the weight that the number of photos in its class asks for, then scale to a mean of one."""
+    """Weigh every photo by ``weight_of`` the number of photos in its class, scaled to a mean of one."""
     _, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
     weights = weight_of(counts.astype(np.float64))[inverse]
     return weights / weights.mean() if weights.size else weights

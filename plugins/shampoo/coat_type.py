@@ -1,4 +1,4 @@
-"""Prefers a shampoo that is made for the coat over one that suits every coat."""
+"""Prefer a shampoo made for the pet's coat to one for every coat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hierpets.plugin import Advice, Case, say
 
 
 def coat_type(case: Case, *, weight: float = 0.25) -> Iterator[Advice]:
-    """Add up to ``weight`` to a product made for certain coats, by the mass of the breeds that it suits.
+    """Add up to ``weight`` to a product made for certain coats, in proportion to the mass of the breeds that it suits.
 
     A special shampoo then beats a general one when it suits more than about six in seven of the likely breeds.
     """

@@ -1,4 +1,4 @@
-"""What to do when only the species is known, or nothing is."""
+"""What to recommend if only the species, or not even the species, is known."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SENTENCE = (
 
 
 def safe_fallback(case: Case, *, weight: float = 0.25, sentence: str = SENTENCE) -> Iterator[Advice]:
-    """Of an unknown animal, veto everything with a kind ``sentence``; of an unsure breed, prefer what suits every coat.
-
-    Up to ``weight`` goes to a product for all coats and skins, by the probability that the breed is not a listed one.
+    """For an unknown animal, veto everything with a kind ``sentence``; for an uncertain breed, prefer what suits every
+    coat: add up to ``weight`` to a product for all coats and skins, in proportion to the probability that the breed is
+    not a listed one.
     """
     if case.level == "unknown":
         yield Advice("*", say(sentence), veto=True)

@@ -1,4 +1,4 @@
-"""Rules for what a breed's skin is prone to. No photo shows a rash: these speak of breeds, not of this one pet."""
+"""Rules for what a breed's skin is prone to. They judge by breed, not by this pet: a photo does not show a rash."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ NEEDS = {
 def sensitive_skin(
     case: Case, *, weight: float = 0.2, veto_above: float = 0.2, irritants: tuple[str, ...] = IRRITANTS
 ) -> Iterator[Advice]:
-    """Where breeds prone to skin allergy are likely, prefer what is made for them and veto what may irritate.
+    """If breeds prone to skin allergy are likely, prefer products made for them and veto products that may irritate.
 
-    Up to ``weight`` goes to a product made for sensitive skin; above a mass of ``veto_above`` whatever contains one of
-    ``irritants``, each a name or an alias of an ingredient, is out. The weight is below that of the coat: a breed's
-    proneness is not this pet's allergy.
+    Add up to ``weight`` to a product made for sensitive skin. If those breeds have a probability mass above
+    ``veto_above``, veto every product that contains one of ``irritants``, each a name or alias of an ingredient. The
+    weight is below that of the coat: that a breed is prone to allergy does not mean that this pet has one.
 
-    :raises ValueError: one of ``irritants`` is no ingredient of the catalog.
+    :raises ValueError: one of ``irritants`` is not an ingredient of the catalog.
     """
     unknown = [name for name in irritants if name not in case.ingredients]
     if unknown:
         raise ValueError(f"expected irritants that ingredients.yaml lists, got {', '.join(unknown)}")
-    shunned = [case.ingredients[name] for name in irritants]
+    irritating = [case.ingredients[name] for name in irritants]
     prone = case.skin.get("sensitive", 0.0)
     for product, offer in case.offers.items():
-        found = [name for name in shunned if name in offer.contains]
+        found = [name for name in irritating if name in offer.contains]
         if found and prone > veto_above:
             what = say(spoken(found[0]))
             reason = say("it contains {ingredient}, which may irritate a skin prone to allergy.", ingredient=what)
@@ -42,9 +42,9 @@ def sensitive_skin(
 
 
 def skin_needs(case: Case, *, weights: Mapping[str, float] | None = None) -> Iterator[Advice]:
-    """Prefer a product made for what the likely breeds' skin is prone to; ``weights`` says how much it counts.
+    """Prefer products made for the skin of the likely breeds; ``weights`` overrides the weights of skin notes.
 
-    :raises ValueError: ``weights`` names another skin note than those of ``NEEDS``.
+    :raises ValueError: ``weights`` names a skin note that is not in ``NEEDS``.
     """
     weights = weights or {}
     unknown = [note for note in weights if note not in NEEDS]

@@ -31,7 +31,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def _body(form: dict[str, Any], required: list[str], *, raw: bool) -> dict[str, Any]:
-    """The description of a request body that the route reads by itself."""
+    """OpenAPI description of a request body that the route parses itself."""
     content: dict[str, Any] = {
         "multipart/form-data": {"schema": {"type": "object", "properties": form, "required": required}}
     }
@@ -41,7 +41,7 @@ def _body(form: dict[str, Any], required: list[str], *, raw: bool) -> dict[str, 
 
 
 def _query(defaults: PredictOptions, names: Collection[str] = tuple(PredictOptions.model_fields)) -> dict[str, Any]:
-    """The description of the options in the URL, with the defaults of this server."""
+    """OpenAPI description of the options in the URL, with the defaults of this server."""
     schemas = PredictOptions.model_json_schema()["properties"]
     return {
         "parameters": [
@@ -57,7 +57,7 @@ def _query(defaults: PredictOptions, names: Collection[str] = tuple(PredictOptio
 
 
 def _problems(*kinds: str) -> Responses:
-    """The problems that a route may respond with, one entry a status."""
+    """OpenAPI description of the problems that a route may respond with, one entry per status."""
     entries: Responses = {}
     for status, title in (CATALOG[kind] for kind in kinds):
         before = entries[status]["description"] + "; or: " if status in entries else ""
@@ -66,14 +66,14 @@ def _problems(*kinds: str) -> Responses:
     return entries
 
 
-ANSWERS: Responses = {200: {"description": "One record per photo", "model": list[PredictionRecord]}}
+RECORD_LIST: Responses = {200: {"description": "One record per photo", "model": list[PredictionRecord]}}
 PICTURE: Responses = {200: {"description": "A PNG", "content": {"image/png": {"schema": BINARY}}}}
 EVERYWHERE = _problems("unknown-host", "internal")
 UPLOAD = _problems("malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "invalid", "busy")
 
 
 def make_router(service: Service) -> APIRouter:
-    """The routes of ``service``; those for what it cannot do are left out."""
+    """Make the routes of ``service``, without those for features that it lacks."""
     router = APIRouter(responses=EVERYWHERE)
     _add_predict(router, service)
     _add_model(router, service)
@@ -92,7 +92,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         "/v1/predict",
         tags=["photos"],
         summary="Predict species and breed of one or more photos",
-        responses=ANSWERS | UPLOAD | _problems("unavailable"),
+        responses=RECORD_LIST | UPLOAD | _problems("unavailable"),
         openapi_extra=_body(form, ["photo"], raw=True) | _query(service.settings.options),
     )
     async def predict(request: Request) -> Response:
@@ -102,7 +102,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         photos. In a form, a photo that cannot be read has an `error` in its record; one sent alone is a problem.
         Sentences are in the `language` of the URL, or that of `Accept-Language`; keys and labels never change.
         """
-        # In a thread: names are looked up in every language, and the first search for regions reads a graph.
+        # In a thread: it looks up names in every language, and the first one with regions loads the detector's graph.
         accepted = request.headers.get("accept-language")
         options = await anyio.to_thread.run_sync(service.read_options, request.query_params, accepted)
         async with service.uploads.read(request) as upload:
@@ -115,7 +115,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
 
 
 def language_headers(language: Language) -> dict[str, str]:
-    """The headers of what is said in a language, and would be in another for another reader."""
+    """Headers of a response in ``language``, which differs by the request's ``Accept-Language``."""
     return {"content-language": language, "vary": "accept-language"}
 
 
@@ -257,7 +257,9 @@ def _only_photo(upload: Upload) -> NamedPhoto:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A form on any web site can post to a server on this machine; a browser then names that site, or says so."""
+    """Refuse requests from other web sites: a form on any site can post to a server on this machine, but the browser
+    then sends that site's origin or says that the request is cross-site.
+    """
     origin, fetched_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
     other_origin = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if other_origin or fetched_from not in ("same-origin", "none"):

@@ -1,4 +1,4 @@
-"""The application: API, page and their guard around one model."""
+"""The application: API and web page around one model, behind their middleware."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ ABOUT = "Species and breed of a pet from a photo, with calibrated probabilities 
 def create_app(
     predictor: Predictor, settings: ServeSettings | None = None, *, explainer: Explainer | None = None
 ) -> FastAPI:
-    """An ASGI app around a loaded bundle. Its model runs from startup to shutdown, which finishes open requests.
+    """Create an ASGI app around a loaded bundle. The model runs until shutdown, which finishes open requests first.
 
     ``explainer`` adds ``/v1/explain``; ``settings.feedback`` adds ``/v1/feedback``.
 
-    :raises ConfigError: the feedback folder cannot be used. :raises HierpetsError: the model fails on a blank photo.
+    :raises ConfigError: the feedback folder cannot be used.
+    :raises HierpetsError: the model fails on a blank photo.
     """
     service = Service(predictor, settings or ServeSettings(), explainer)
     service.warm_up()

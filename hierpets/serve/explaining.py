@@ -1,5 +1,5 @@
-"""Grad-CAM for the page, in a process of its own: torch and all that it imports take up to a gigabyte, which a process
-gives back only when it ends. This one starts on first use and ends when nobody has asked for a while.
+"""Grad-CAM for the page, in a process of its own: torch with its imports takes up to a gigabyte, which a process gives
+back only when it ends. This one starts on first use and ends after a while without requests.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = ["IDLE_SECONDS", "ExplainerProcess", "lazy_explainer"]
 
 IDLE_SECONDS = 60.0
 EXPLAIN_SECONDS = 60.0
-"""For one photo; the first waits for torch to be imported, which takes a slow disk half of them."""
+"""Time limit for one photo. The first one includes importing torch, which takes half of it on a slow disk."""
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
-    """A function from a photo and the options of its prediction to a PNG of where the model looked.
+    """Return a function that maps a photo and the options of its prediction to a PNG of where the model looked.
 
-    None without torch, and if the bundle's backbone is not registered.
+    Return None if torch is not installed or the bundle's backbone is not registered.
     """
     if not is_installed("torch"):
         return None
@@ -43,7 +43,7 @@ def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
 
 
 class ExplainerProcess:
-    """Explains one photo at a time by ``hierpets.serve.explaining_process``."""
+    """Explains one photo at a time in a process of ``hierpets.serve.explaining_process``."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class ExplainerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there and takes memory."""
+        """Whether the process is running, and so takes memory."""
         return self._process is not None and self._process.poll() is None
 
     def __call__(self, photo: np.ndarray, options: PredictOptions) -> bytes:
-        """A PNG of where the model looked in an RGB uint8 photo [H, W, 3], for its prediction with these options.
+        """Return a PNG of where the model looked in a photo, RGB uint8 [H, W, 3], to predict it with these options.
 
         :raises HierpetsError: the backbone cannot be explained, or the process has ended.
         :raises TimeoutError: it took too long, and the process was killed.
@@ -78,7 +78,7 @@ class ExplainerProcess:
                 process = self._running_process()
                 with _killed_after(self._explain_seconds, process):
                     return self._ask(process, photo, options)
-            except (OSError, ValueError) as error:  # a broken pipe, or half an answer
+            except (OSError, ValueError) as error:  # a broken pipe, or half a response
                 self._end()
                 if time.monotonic() - start >= self._explain_seconds:
                     raise TimeoutError(f"no explanation within {self._explain_seconds:g} s") from error
@@ -94,21 +94,21 @@ class ExplainerProcess:
             self._end()
 
     def stop(self) -> None:
-        """Kill the process, even while it explains a photo: nobody waits for the answer any more."""
+        """Kill the process, even while it explains a photo: nobody waits for the result any more."""
         if (process := self._process) is not None:
             process.kill()
 
     def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is None or not self.running:
             self._end()
-            # A session of its own: Ctrl-C stops the server, which lets the process end by closing its input.
+            # In a session of its own, so that Ctrl-C stops only the server; the process ends when its input is closed.
             self._process = subprocess.Popen(  # noqa: S603
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=child_environment(),
                 start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # what Windows has instead
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
         return self._process
 
@@ -118,12 +118,12 @@ class ExplainerProcess:
         head = {"shape": photo.shape, "options": options.model_dump(mode="json")}
         process.stdin.write(json.dumps(head).encode() + b"\n" + photo.tobytes())
         process.stdin.flush()
-        answer = json.loads(process.stdout.readline())
-        if answer["error"] is not None:
-            raise HierpetsError(answer["error"])
-        picture = process.stdout.read(answer["size"])
-        if len(picture) < answer["size"]:
-            raise ValueError("half an answer")
+        response = json.loads(process.stdout.readline())
+        if response["error"] is not None:
+            raise HierpetsError(response["error"])
+        picture = process.stdout.read(response["size"])
+        if len(picture) < response["size"]:
+            raise ValueError("half a response")
         return picture
 
     def _end(self) -> None:

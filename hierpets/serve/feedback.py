@@ -27,23 +27,23 @@ __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 
 log = logging.getLogger(__name__)
 
-LONGEST = 1600
-LONGEST_NAME = 60  # characters
-LONGEST_TEXT = 1000  # characters of a name as it is sent: a megabyte takes a second to look up
-# Folders that a reader of labeled photos, or Windows, takes for something else.
+MAX_SIDE = 1600  # pixels
+MAX_NAME = 60  # characters
+MAX_TEXT = 1000  # characters of a name as it is sent: a megabyte takes a second to look up
+# Folder names that have another meaning to a reader of labeled photos, or to Windows.
 RESERVED = {*SPLITS, NO_CLASS, "valid", "validation", "con", "prn", "aux", "nul"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in range(10)
 }
 
 
 class FeedbackFull(Exception):
-    """The folder has reached its maximum size, or its disk takes nothing more."""
+    """The folder has reached its maximum size, or its disk is full."""
 
 
 def check_folder(root: Path) -> None:
-    """Make the feedback folder if need be, and write to it once.
+    """Create the feedback folder if it is missing, and check that it is writable.
 
-    :raises ConfigError: that is not possible.
+    :raises ConfigError: it cannot be created or written.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -68,12 +68,12 @@ class FeedbackStore:
         self._used = size_of(root)
 
     def save(self, photo: np.ndarray, species: str, breed: str) -> str:
-        """Save an RGB photo; its path inside the root. An empty ``breed`` means that it is not known.
+        """Save an RGB photo and return its path inside the root. An empty ``breed`` means that it is not known.
 
-        :raises DataError: a label that is neither known nor a valid name, or is likely meant to be another.
+        :raises DataError: a label is neither known nor a valid name, or is probably a misspelling or a confusion.
         :raises FeedbackFull: the folder has no room for it.
         """
-        content = encode_jpeg(limit_longer_side(photo, LONGEST), quality=92)
+        content = encode_jpeg(limit_longer_side(photo, MAX_SIDE), quality=92)
         with self._lock:
             label = self._label(species, breed)
             path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")
@@ -81,9 +81,11 @@ class FeedbackStore:
         return path.as_posix()
 
     def _label(self, species: str, breed: str) -> tuple[str, ...]:
-        """As the model calls it, else as others called it before: a reader refuses a name in two spellings."""
+        """Return the folders of a label: spelled as in the model's taxonomy, else as it was saved before, because a
+        reader refuses a name in two spellings.
+        """
         for what, text in (("species", species), ("breed", breed)):
-            if len(text) > LONGEST_TEXT:
+            if len(text) > MAX_TEXT:
                 raise _no_name(text, what)
         tree = self._taxonomy.tree
         name = tidy_label(find_label(species, tree) or species, [*self._saved(), *tree], what="species")
@@ -96,8 +98,10 @@ class FeedbackStore:
         return name, own
 
     def _check_meant(self, name: str, saved: Collection[str], known: Collection[str], species: str | None) -> None:
-        """:raises DataError: a new name that is almost a known one, or a breed's of another species; what learns from
-        these photos would stop at it, or take it for a class. A species of no known breeds may have any.
+        """Check that a new name is not a mistake. A species without known breeds may get any breed.
+
+        :raises DataError: the name is almost a known one, or a breed of another species; training on these photos would
+            stop at it, or take it for a class.
         """
         if name in saved or name in known:
             return
@@ -110,7 +114,7 @@ class FeedbackStore:
                     raise DataError(f"breed: {name!r} is a breed of {owner}, not of {species}; correct one of the two")
 
     def _saved(self, *species: str) -> list[str]:
-        """The folders of species, or of the breeds of one."""
+        """Folder names of the saved species, or of the saved breeds of one species."""
         folder = self._root.joinpath(*species)
         names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
         return [name for name in names if _is_safe(name)]
@@ -119,7 +123,7 @@ class FeedbackStore:
         if path.exists():
             return
         if self._used + len(content) > self._max_bytes:
-            self._used = size_of(self._root)  # photos may have been taken away to train with
+            self._used = size_of(self._root)  # photos may have been moved away since
             if self._used + len(content) > self._max_bytes:
                 raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
@@ -128,7 +132,7 @@ class FeedbackStore:
         try:
             write_file(path, content)
         except OSError as error:
-            for folder in new:  # an empty one would be a class without photos
+            for folder in new:  # an empty folder would be a class without photos
                 with suppress(OSError):
                     folder.rmdir()
             log.error("feedback not saved: %s", error)
@@ -137,10 +141,12 @@ class FeedbackStore:
 
 
 def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
-    """``" Maine coon "`` -> ``maine_coon``: the spelling of a known name, the last that fits, or a new name that is
-    safe as a folder.
+    """Turn text into a label that is safe as a folder name, such as ``" Maine coon "`` into ``maine_coon``.
 
-    :raises DataError: not a name of letters, digits, spaces, hyphens and apostrophes, or a reserved one.
+    A known name, the last one that matches, keeps its spelling.
+
+    :raises DataError: the text has characters other than letters, digits, spaces, hyphens and apostrophes, is too long,
+        or is a reserved name.
     """
     name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip()).replace("’", "'")  # which phones type
     spellings = {folded(one): one for one in known}
@@ -155,19 +161,19 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
 
 
 def _no_name(text: str, what: str) -> DataError:
-    expected = f"a name of up to {LONGEST_NAME} letters, digits, spaces, hyphens and apostrophes"
+    expected = f"a name of up to {MAX_NAME} letters, digits, spaces, hyphens and apostrophes"
     return DataError(f"{what}: expected {expected}, got {text[:80]!r}")
 
 
 def _is_safe(name: str) -> bool:
-    """Whether visitors may name a folder so."""
+    """Whether users may choose this as the name of a folder."""
     return _is_plain(name) and name.casefold() not in RESERVED
 
 
 def _is_plain(name: str) -> bool:
-    """Whether it is of letters of any script, digits and ``_'-``, and begins with a letter or a digit. The vowels of
-    some scripts are marks on letters.
+    """Whether a name has only letters of any script, digits and ``_'-``, starting with a letter or a digit. Marks count
+    as letters: they are the vowels of some scripts.
     """
     kinds = [unicodedata.category(character)[0] for character in name]
     allowed = (kind in "LMN" or character in "_'-" for kind, character in zip(kinds, name, strict=True))
-    return 0 < len(name) <= LONGEST_NAME and kinds[0] in "LN" and all(allowed)
+    return 0 < len(name) <= MAX_NAME and kinds[0] in "LN" and all(allowed)

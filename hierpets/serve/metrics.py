@@ -1,4 +1,4 @@
-"""What the server counts, in the text format of Prometheus."""
+"""Metrics of the server, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PHOTOS = (1, 2, 4, 8, 16, 32)
 
 
 class ServerMetrics:
-    """The counters of one app, in a registry of their own. ``waiting`` gives the photos that wait for the model."""
+    """The metrics of one app, in a registry of their own. ``waiting`` returns the number of photos in the queue."""
 
     def __init__(self, waiting: Callable[[], int]):
         self._registry = own = CollectorRegistry()
@@ -60,5 +60,5 @@ class ServerMetrics:
         self._batch_seconds.observe(seconds)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -50,17 +50,17 @@ class Problem(Exception):
 
 
 def stopping(**headers: str) -> Problem:
-    """The problem of a server that takes no more; ``headers`` beside when to try again."""
+    """The problem of a server that is stopping; ``headers`` are added to ``Retry-After``."""
     return Problem("unavailable", "the server is stopping", headers={"retry-after": "5", **headers})
 
 
 def problem_response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A response with the status that its body names."""
+    """Make a response with the status that its body states."""
     return JSONResponse(body, body["status"], dict(headers or {}), media_type="application/problem+json")
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Every error that the app raises becomes a problem."""
+    """Turn every HTTP error and :class:`Problem` that the app raises into a problem response."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
 

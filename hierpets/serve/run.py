@@ -1,4 +1,4 @@
-"""Runs an app under uvicorn: the socket, the limits for slow clients, the stop."""
+"""Runs an app under uvicorn: its socket, time limits for slow clients, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["bind", "make_server"]
 HEADER_SECONDS = 10.0
 UNREAD_SECONDS = 60.0
 BACKLOG = 64
-"""Connections that wait to be taken; as many are taken at a time, before any of them is counted."""
+"""Connections that may wait to be accepted; as many are accepted at a time, before any of them is counted."""
 READ_SECONDS = 60.0
-"""To read a megabyte of a response, or what is less: as long as it takes over a slow mobile network."""
+"""Time limit for a client to read up to a megabyte of a response: what a slow mobile network needs."""
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that does not send its request's headers in time, or the rest of a body that was answered
-    before it was read, or does not read the response in time; uvicorn would wait forever. One beyond the limit of
-    connections is closed at once.
+    """Closes the connections of slow clients, where uvicorn would wait forever: those that do not send the headers of a
+    request in time, do not send the rest of a body that was answered before it was read, or do not read the response.
+    Connections beyond the limit are closed at once.
     """
 
     _allowed: float | None = None
-    _sent_due: asyncio.TimerHandle | None = None
-    _read_due: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -49,7 +49,7 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._sent_due, self._read_due):
+        for timer in (self._send_timer, self._read_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -57,25 +57,25 @@ class PatientProtocol(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         unread = self.transport.get_write_buffer_size()
-        self._read_due = self.loop.call_later(READ_SECONDS * max(1, unread / MB), self.transport.abort)
+        self._read_timer = self.loop.call_later(READ_SECONDS * max(1, unread / MB), self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._read_due is not None:
-            self._read_due.cancel()
-            self._read_due = None
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _watch(self) -> None:
         allowed = self._seconds_allowed()
         if allowed == self._allowed:
-            return  # a byte more wins no time
-        if self._sent_due is not None:
-            self._sent_due.cancel()
+            return  # still in the same state: further bytes do not restart the timer
+        if self._send_timer is not None:
+            self._send_timer.cancel()
         self._allowed = allowed
-        self._sent_due = None if allowed is None else self.loop.call_later(allowed, self.transport.close)
+        self._send_timer = None if allowed is None else self.loop.call_later(allowed, self.transport.close)
 
     def _seconds_allowed(self) -> float | None:
-        """For what the client is sending now; None where the app, which reads it, has a limit of its own."""
+        """Time limit for what the client is sending now; None while the app reads it, which has its own limit."""
         if self.conn.their_state is h11.IDLE:
             return HEADER_SECONDS
         unread = self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
@@ -83,15 +83,15 @@ class PatientProtocol(H11Protocol):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """Return a listening socket; port 0 picks a free port.
 
     :raises ConfigError: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two: a name that no host can have
-        reason = reason_of(error).partition(" (while attempting")[0]  # which names the address once more
+    except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two for impossible host names
+        reason = reason_of(error).partition(" (while attempting")[0]  # the rest repeats the address
         raise ConfigError(
             f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from None
@@ -104,12 +104,12 @@ def make_server(
     on_start: Callable[[], None] = lambda: None,
     on_stop: Callable[[], None] = lambda: None,
 ) -> uvicorn.Server:
-    """A server for an app: ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes open requests.
+    """Make a server: ``server.run(sockets=[...])`` serves an app until SIGINT or SIGTERM, then finishes open requests.
 
-    ``stop_seconds`` bounds the wait for them, and a second signal ends it. ``on_start`` is called when the server
-    listens, ``on_stop`` when it waits for no request any more.
+    It waits for them at most ``stop_seconds``, or until a second signal. ``on_start`` is called when the server
+    listens, ``on_stop`` when it no longer waits for requests.
     """
-    # They log a warning for every malformed form or request, which any client can send by the thousand.
+    # It logs a warning for every malformed form, of which any client can send thousands.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
@@ -128,7 +128,7 @@ def make_server(
 
 
 class Server(uvicorn.Server):
-    """Calls ``on_start`` when it listens and ``on_stop`` at its end: after :meth:`run`, SIGTERM ends the process."""
+    """Calls ``on_start`` when it listens, and ``on_stop`` on shutdown: after :meth:`run`, SIGTERM ends the process."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_stop: Callable[[], None]):
         super().__init__(config)
@@ -141,14 +141,14 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        if self.force_exit:  # then uvicorn leaves out the rest, whose threads would end in a crash
+        if self.force_exit:  # then uvicorn skips the lifespan's shutdown, and running threads would end in a crash
             for task in self.server_state.tasks:
                 task.cancel()
             await self.lifespan.shutdown()
         self._on_stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit:  # a second signal, which uvicorn would raise again, in the midst of its own end
+        if self.should_exit:  # a second signal, which uvicorn would raise again during its own shutdown
             self.force_exit = True
         else:
             super().handle_exit(sig, frame)

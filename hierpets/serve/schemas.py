@@ -1,4 +1,4 @@
-"""The shapes of the API beside the record, which is :class:`hierpets.inference.record.PredictionRecord`."""
+"""The schemas of the API, except that of records, :class:`hierpets.inference.record.PredictionRecord`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running server holds: the model behind its batcher, the limits, the counters, explanations and feedback."""
+"""The state of a running server: the model behind its batcher, limits, metrics, explanations and feedback."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ __all__ = ["SHOWN_OPTIONS", "Explainer", "Service"]
 
 T = TypeVar("T")
 Explainer = Callable[[np.ndarray, PredictOptions], bytes]
-"""A photo, RGB uint8 [H, W, 3], and the options of its prediction to a PNG of where the model looked; it
-raises HierpetsError where it cannot, and TimeoutError where that takes too long."""
+"""Maps a photo, RGB uint8 [H, W, 3], and the options of its prediction to a PNG of where the model looked. Raises
+HierpetsError if it cannot, and TimeoutError if it takes too long."""
 
 SHOWN_OPTIONS = ("alpha", "only", "max_level", "max_set")
-"""The options on which it depends what an explanation shows: the species or the breed, and which."""
+"""The options that affect what an explanation shows: the species or the breed, and which one."""
 
-REGIONS_WEIGHT = 16  # photos that take as long as one with regions
+REGIONS_WEIGHT = 16  # a photo with regions takes as long as so many without
 MAX_SLOW_JOBS = 8
-LONGEST_EXPLAINED = 1600  # pixels: a PNG of twelve million takes seconds to make, and a phone long to load
+MAX_EXPLAINED_SIDE = 1600  # pixels: a PNG of twelve megapixels takes seconds to encode, and long to load on a phone
 
 
 class PhotoRequest(NamedTuple):
@@ -55,7 +55,7 @@ class PhotoRequest(NamedTuple):
 
 
 class Service:
-    """Made once an app. Its methods are called from the event loop."""
+    """Created once per app. Its methods are called from the event loop."""
 
     def __init__(self, predictor: Predictor, settings: ServeSettings, explainer: Explainer | None = None):
         self.predictor, self.settings, self.explainer = predictor, settings, explainer
@@ -72,10 +72,10 @@ class Service:
         folder, room = settings.feedback, int(settings.feedback_mb * MB)
         taxonomy = predictor.manifest.taxonomy
         self.feedback = FeedbackStore(folder, taxonomy, max_bytes=room) if folder is not None else None
-        self._explanations, self._savings = SlowJobs(), SlowJobs()  # of which only the first take long
+        self._explanations, self._savings = SlowJobs(), SlowJobs()  # apart: saving must not wait for explanations
 
     def _predict(self, requests: Sequence[PhotoRequest]) -> list[Prediction]:
-        """Predictions of one batch; neighbors with the same options run together."""
+        """Predict one batch; neighbors with the same options run together."""
         limits = self.settings.photo_limits
         predictions: list[Prediction] = []
         for options, group in groupby(requests, key=attrgetter("options")):
@@ -83,7 +83,7 @@ class Service:
         return predictions
 
     def warm_up(self) -> None:
-        """Run the model once, so that the first photo does not wait for what is made on first use.
+        """Run the model once, so that the first photo does not wait for the preparations of first use.
 
         :raises HierpetsError: the model fails.
         """
@@ -93,36 +93,36 @@ class Service:
         if prediction.error is not None:
             raise prediction.error
         engine = self.predictor.engine
-        if engine.device == "cuda":  # which prepares for each size of a batch at its first use, for seconds
+        if engine.device == "cuda":  # the first batch of each size takes seconds to prepare
             for rows in sorted({filled_size(rows) for rows in range(2, self.settings.batch_size + 1)}):
                 warm_up(engine, size, batch_size=rows, times=1)
 
     def read_options(self, query: QueryParams, accepted: str | None) -> PredictOptions:
-        """The server's options, with those that the query of a URL gives in their place, and the language that the
-        header ``Accept-Language`` asks for.
+        """Return the server's options, overridden by the language of the header ``Accept-Language`` and by the query of
+        the URL.
 
-        :raises Problem: an option that does not exist or is out of range, or a name that the model does not know.
+        :raises Problem: an option does not exist or is out of range, or the model does not know a name.
         """
-        words: dict[str, Any] = {"language": choose_language(accepted)} if accepted else {}
+        overrides: dict[str, Any] = {"language": choose_language(accepted)} if accepted else {}
         for name in query:
             given = query.getlist(name)
             if name != "only" and len(given) > 1:
                 raise Problem("invalid", f"{name}: expected one value, got {len(given)}")
-            words[name] = given if name == "only" else given[0]
+            overrides[name] = given if name == "only" else given[0]
         most = len(self.predictor.manifest.taxonomy.leaves) + len(self.predictor.manifest.taxonomy.species)
-        if len(words.get("only", ())) > most:  # each is looked up in every language, while others wait
+        if len(overrides.get("only", ())) > most:  # each name is looked up in every language, while others wait
             raise Problem("invalid", f"only: more names than the {most} of this model")
         try:
-            options = PredictOptions.of(self.settings.options, words)
+            options = PredictOptions.of(self.settings.options, overrides)
             self.predictor.check(options)
         except (ConfigError, BundleError) as error:
             raise Problem("invalid", "; ".join(str(error).splitlines())) from None
         return options
 
     def read_shown_options(self, query: QueryParams) -> PredictOptions:
-        """As :meth:`read_options`, of :data:`SHOWN_OPTIONS` alone.
+        """Like :meth:`read_options`, but accept only :data:`SHOWN_OPTIONS` in the query.
 
-        :raises Problem: another option, or one that is out of range, or a name that the model does not know.
+        :raises Problem: as there, or another option is given.
         """
         for name in query:
             if name not in SHOWN_OPTIONS:
@@ -132,10 +132,11 @@ class Service:
     async def predict(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, receive: Receive
     ) -> list[Prediction]:
-        """One prediction per photo, in their order. ``receive``, once a request is read, says when its client is gone.
+        """Return one prediction per photo, in order. ``receive``, of a request that is read, tells when its client
+        disconnects.
 
-        :raises Problem: too many photos wait already, the server is stopping, or the predictions take too long.
-        :raises ClientDisconnect: the client has gone; what has not begun is not computed.
+        :raises Problem: too many photos are queued, the server is stopping, or the predictions take too long.
+        :raises ClientDisconnect: the client has disconnected; predictions that have not started are dropped.
         """
         weight = REGIONS_WEIGHT if options.regions else 1
         try:
@@ -150,37 +151,37 @@ class Service:
 
     async def _in_time(self, futures: Sequence[Future[Prediction]], receive: Receive) -> list[Prediction]:
         limit = self.settings.predict_seconds
-        answered = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
-        gone = asyncio.ensure_future(_disconnected(receive))
+        predicted = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+        disconnected = asyncio.ensure_future(_disconnected(receive))
         try:
-            await asyncio.wait((answered, gone), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not answered.done():
-                if gone.done():
+            await asyncio.wait((predicted, disconnected), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not predicted.done():
+                if disconnected.done():
                     raise ClientDisconnect
                 raise unavailable(f"no prediction within {limit:g} s")
         finally:
-            gone.cancel()
+            disconnected.cancel()
             for future in futures:
                 future.cancel()
         return [future.result() for future in futures]
 
     async def explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
-        """A PNG of where the model looked."""
+        """Return a PNG of where the model looked."""
         assert self.explainer is not None
         return await self._explanations.run(self._explain, photo, options)
 
     def _explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         assert self.explainer is not None
         try:
-            return self.explainer(limit_longer_side(self._read(photo), LONGEST_EXPLAINED), options)
-        except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
+            return self.explainer(limit_longer_side(self._read(photo), MAX_EXPLAINED_SIDE), options)
+        except HierpetsError as error:  # such as a backbone without a spatial map, or missing weights
             kind = "internal" if isinstance(error, InternalError) else "no-explanation"
             raise Problem(kind, str(error)) from None
         except TimeoutError as error:
             raise unavailable(str(error)) from None
 
     async def save_feedback(self, photo: NamedPhoto, species: str, breed: str) -> str:
-        """Save a photo with its label; its path inside the feedback folder."""
+        """Save a photo with its label, and return its path inside the feedback folder."""
         path = await self._savings.run(self._save_feedback, photo, species, breed)
         self.metrics.count_feedback()
         return path
@@ -197,14 +198,17 @@ class Service:
 
 
 class SlowJobs:
-    """Runs jobs in a thread beside the model, one at a time, a few waiting."""
+    """Runs jobs in a thread beside the model, one at a time; a limited number may wait."""
 
     def __init__(self) -> None:
         self._count = 0
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def run(self, job: Callable[..., T], *args: Any) -> T:
-        """What the job returns. :raises Problem: too many wait already."""
+        """Run a job and return its result.
+
+        :raises Problem: too many jobs are waiting already.
+        """
         if self._count >= MAX_SLOW_JOBS:
             raise busy(2)
         self._count += 1
@@ -215,16 +219,17 @@ class SlowJobs:
 
 
 async def _disconnected(receive: Receive) -> None:
+    """Return when the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def unavailable(message: str) -> Problem:
-    """The problem of a server that has given up a request."""
+    """The problem of a request that took too long."""
     return Problem("unavailable", message, headers={"retry-after": "5"})
 
 
 def busy(retry_after: int) -> Problem:
-    """The problem of a server with too much to do, and when to try again, in seconds."""
+    """The problem of a server that is too busy; the client may retry after so many seconds."""
     message = f"too many photos are waiting; try again in {retry_after} s"
     return Problem("busy", message, headers={"retry-after": str(retry_after)}, retry_after=retry_after)

@@ -1,4 +1,4 @@
-"""What one server allows, and how it works: the one definition of its limits, their units and defaults."""
+"""Settings of a server: the one definition of its limits, their units and defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MB", "ServeSettings", "make_settings"]
 
 MB = 2**20
-HOST = re.compile(r"\*|[\w.-]*|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # any, a name, or an IPv6 address
+HOST = re.compile(r"\*|[\w.-]*|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # "*", a name, or an IPv6 address
 
 
 class ServeSettings(StrictModel):
@@ -60,7 +60,7 @@ class ServeSettings(StrictModel):
     @classmethod
     def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if not HOST.fullmatch(name):  # no request would ask for it
+            if not HOST.fullmatch(name):  # such as a URL, which no request would name
                 raise ValueError(f"expected a name without scheme and port, such as pets.example.com, got {name!r}")
         return names
 
@@ -76,15 +76,15 @@ class ServeSettings(StrictModel):
     @property
     def photo_limits(self) -> Limits:
         """The limits of one photo, for the decoder."""
-        from hierpets.data.photos import Limits  # OpenCV, which `hierpets serve --help` can do without
+        from hierpets.data.photos import Limits  # imports OpenCV, which `hierpets serve --help` does not need
 
         return Limits(max_bytes=int(self.max_photo_mb * MB), max_pixels=int(self.max_megapixels * 1e6))
 
 
 def make_settings(given: Mapping[str, Any]) -> ServeSettings:
-    """Settings by their names; the others keep their defaults.
+    """Make settings from values by name; the others keep their defaults.
 
-    :raises ConfigError: a line for each that does not exist or is out of range.
+    :raises ConfigError: a setting does not exist or is out of range; one line for each.
     """
     try:
         return ServeSettings.model_validate(given)

@@ -1,1 +1,1 @@
-"""What a request may cost: bytes, photos, memory, waiting time."""
+"""Limits of what a request may cost: bytes, photos, memory, waiting time."""

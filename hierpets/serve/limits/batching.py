@@ -1,4 +1,4 @@
-"""Micro-batches across requests: a few threads own the model, and a bounded number of items waits for them."""
+"""Micro-batching across requests: a few threads run the model, and a bounded queue of items waits for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Full(Exception):
-    """No room for these items; in ``retry_after`` seconds there should be."""
+    """The queue has no room for these items; it should have in ``retry_after`` seconds."""
 
     def __init__(self, retry_after: int):
         super().__init__(f"no room; try again in {retry_after} s")
@@ -40,9 +40,9 @@ class Job(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Calls ``work`` on batches of at most ``size`` items, in ``workers`` threads of its own, first come, first served.
 
-    A batch waits at most ``wait`` seconds for more items, and leaves to other idle workers their share of those that
-    wait. What waits weighs at most ``room``: an item as much as the others that take as long as it does. ``work``
-    returns one result per item.
+    ``work`` returns one result per item. A batch waits at most ``wait`` seconds for more items, and leaves other idle
+    workers their share of the queue. The weights of the queued items sum to at most ``room``; the weight of an item is
+    the number of ordinary items that take as long.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Batcher(Generic[T, R]):
         self._changed = threading.Condition()
         self._idle = 0
         self._closed = False
-        self._seconds_per_weight = 0.02 / workers  # until it is measured
+        self._seconds_per_weight = 0.02 / workers  # a guess, until it is measured
         self._threads = [threading.Thread(target=self._run, name=f"batcher_{n}", daemon=True) for n in range(workers)]
         for thread in self._threads:
             thread.start()
 
     @property
     def waiting(self) -> int:
-        """Items that no batch has taken yet."""
+        """Number of queued items, which no batch has taken yet."""
         return len(self._jobs)
 
     @property
@@ -75,8 +75,10 @@ class Batcher(Generic[T, R]):
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, items: Sequence[T], weight: int = 1) -> list[Future[R]]:
-        """Take all items, each of this weight, or none; one future each. One that is cancelled before its turn takes no
-        room. Where nothing waits, any number is taken, or those that weigh more than all room never would be.
+        """Queue all items, each of this weight, or none of them, and return one future per item.
+
+        An item whose future is cancelled before its turn takes no room. An empty queue takes any number of items;
+        otherwise those that weigh more than ``room`` would never be accepted.
 
         :raises Full: there is no room for them.
         :raises Closed: after :meth:`close`.
@@ -94,7 +96,7 @@ class Batcher(Generic[T, R]):
         return [job.done for job in jobs]
 
     def close(self) -> None:
-        """Take no more items, finish those that wait, and end the threads."""
+        """Accept no more items, finish the queued ones, and end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -108,23 +110,23 @@ class Batcher(Generic[T, R]):
                 self._run_batch(alive)
 
     def _gather(self) -> list[Job[T, R]]:
-        """The next batch; an empty one when there will be no more."""
+        """Wait for the next batch and return it; an empty one if there will be no more."""
         with self._changed:
             self._idle += 1
-            while (not self._jobs and not self._closed) or self._may_grow():
-                self._changed.wait(self._due() - time.monotonic() if self._jobs else None)
+            while (not self._jobs and not self._closed) or self._should_wait():
+                self._changed.wait(self._deadline() - time.monotonic() if self._jobs else None)
             share = math.ceil(len(self._jobs) / self._idle)
             batch = [self._jobs.popleft() for _ in range(min(self._size, share))]
             self._idle -= 1
-            if self._jobs:  # one thread is woken at a time, and wakes the next
+            if self._jobs:  # threads are woken one at a time, each by the one before
                 self._changed.notify()
             return batch
 
-    def _may_grow(self) -> bool:
-        """Whether what waits is too little for a batch, and has not waited long."""
-        return 0 < len(self._jobs) < self._size and not self._closed and time.monotonic() < self._due()
+    def _should_wait(self) -> bool:
+        """Whether the queue has too few items to fill a batch, and none of them has waited long enough."""
+        return 0 < len(self._jobs) < self._size and not self._closed and time.monotonic() < self._deadline()
 
-    def _due(self) -> float:
+    def _deadline(self) -> float:
         return self._jobs[0].since + self._wait
 
     def _run_batch(self, jobs: list[Job[T, R]]) -> None:

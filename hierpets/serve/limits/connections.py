@@ -1,10 +1,10 @@
-"""How many connections a server holds: each takes a file descriptor, and up to 64 KB of headers."""
+"""Limits of the number of open connections: each takes a file descriptor, and up to 64 KB of headers."""
 
 from __future__ import annotations
 
 import sys
 
-if sys.platform != "win32":  # which limits neither
+if sys.platform != "win32":  # Windows has no such limit of open files
     import resource
 
 __all__ = ["MOST_CONNECTIONS", "connection_limit", "raise_file_limit"]
@@ -14,22 +14,22 @@ MOST_FILES = 2 * MOST_CONNECTIONS
 
 
 def raise_file_limit() -> None:
-    """Let this process open the files that all connections need, as far as the system allows it."""
+    """Raise this process's limit of open files to what all connections need, as far as the system allows."""
     if sys.platform != "win32":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _at_most(MOST_FILES, hard)
-        if _at_most(wanted, soft) < wanted:
+        wanted = _limited(MOST_FILES, hard)
+        if _limited(wanted, soft) < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def connection_limit() -> int:
-    """How many connections this process may hold: half of its files, since others may have come that it does not know
-    yet, and all else opens files, too.
+    """How many connections this process may hold: half as many as it may open files. The other half is for connections
+    that it has not counted yet and for everything else that opens files.
     """
     if sys.platform == "win32":
         return MOST_CONNECTIONS
-    return _at_most(MOST_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
+    return _limited(MOST_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
 
 
-def _at_most(count: int, limit: int) -> int:
-    return count if limit < 0 else min(count, limit)  # Linux says -1 where there is none
+def _limited(count: int, limit: int) -> int:
+    return count if limit < 0 else min(count, limit)  # a limit of -1 means none on Linux

@@ -1,4 +1,4 @@
-"""The outermost layer: security headers on every response, no traceback in any, and each one counted."""
+"""The outermost middleware: security headers on every response, no traceback in any, and metrics of each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["SECURITY_HEADERS", "Guard"]
 
 log = logging.getLogger("hierpets.serve")
 
-CLIENT_CLOSED = 499  # as nginx counts a client that went away
+CLIENT_CLOSED = 499  # nginx's status for a client that disconnected
 ABSOLUTE = re.compile(r"https?://(?P<host>[^/]*)(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 SECURITY_HEADERS = {
-    # The page's own files, and pictures that its script holds in memory; nothing inline, nothing from other hosts.
+    # Only the page's own files and pictures that its script holds in memory: nothing inline, nothing from other hosts.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,7 +48,7 @@ class Guard:
             return await self._app(scope, receive, send)
         scope = _in_origin_form(scope)
         start, status = time.perf_counter(), 0
-        # HEAD is answered as GET is, whose body the server leaves out (RFC 9110, 9.3.2): routes know GET alone.
+        # HEAD is routed as GET, as routes have no HEAD; the server leaves out the body (RFC 9110, 9.3.2).
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
         async def guarded_send(message: Message) -> None:
@@ -62,7 +62,7 @@ class Guard:
             await self._app(asked, receive, guarded_send)
         except ClientDisconnect:
             status = status or CLIENT_CLOSED
-        except asyncio.CancelledError:  # the server stops, and waits no longer
+        except asyncio.CancelledError:  # the server is stopping and no longer waits
             if status:
                 raise
             problem = stopping(connection="close")
@@ -70,7 +70,7 @@ class Guard:
         except Exception:
             # Only the log gets the traceback.
             log.exception("%s %s failed", scope["method"], scope["path"])
-            if status:  # half a response is out already: end the connection
+            if status:  # half a response has been sent: end the connection
                 raise
             problem = Problem("internal", "see the server's log", headers={"connection": "close"})
             await problem.response(scope["path"])(scope, receive, guarded_send)
@@ -81,7 +81,7 @@ class Guard:
 
 
 def _in_origin_form(scope: Scope) -> Scope:
-    """A request for a whole URL is one for its path, at the host that it names (RFC 9112, 3.2.2)."""
+    """Rewrite a request for an absolute URL as one for its path at the URL's host (RFC 9112, 3.2.2)."""
     url = ABSOLUTE.fullmatch(scope["path"])
     if url is None:
         return scope
@@ -90,10 +90,10 @@ def _in_origin_form(scope: Scope) -> Scope:
 
 
 def _cache_control(path: str) -> tuple[bytes, bytes]:
-    """Browsers ask for files again each time and get a 304; responses of the API must not be cached."""
+    """Cache-Control of a path: browsers must revalidate files (and get a 304), and not store responses of the API."""
     return b"cache-control", b"no-store" if path.startswith("/v1/") else b"no-cache"
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern, never the path itself: a scanner must not fill the memory with labels."""
+    """The route's pattern, never the path itself, whose many values could fill the memory with labels."""
     return getattr(scope.get("route"), "path", "other")

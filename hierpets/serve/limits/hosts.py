@@ -1,8 +1,8 @@
-"""Which host names a request may ask for.
+"""Refuses requests for unknown host names, against DNS rebinding.
 
-A site can point its own name at this machine (DNS rebinding); the browser then takes the server for a part of that
-site, and lets it read all responses. It still sends the site's name, by which such a request is told. An address is no
-name that anyone can point elsewhere.
+A site can point its own name at this machine; the browser then takes the server for a part of that site, and lets the
+site read all responses. Such a request is recognized by the site's name in its ``Host`` header. IP addresses are safe:
+nobody can point one elsewhere.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
-        answer = self._app
-        if host is not None and not is_allowed(host, self._allowed):  # every browser names the host
+        app = self._app
+        if host is not None and not is_allowed(host, self._allowed):  # every browser sends Host
             message = f"the server does not answer to the host {host[:80]!r}; allow it with --allowed-host"
-            answer = Problem("unknown-host", message).response(scope["path"])
-        await answer(scope, receive, send)
+            app = Problem("unknown-host", message).response(scope["path"])
+        await app(scope, receive, send)
 
 
 def is_allowed(host: str, allowed: Collection[str]) -> bool:
-    """Whether ``Host: host`` is an IP address or one of the allowed names, in lower case; ``*`` allows all."""
+    """Whether a ``Host`` header is an IP address or one of the allowed names, given in lower case; ``*`` allows all."""
     parts = HOST.fullmatch(host)
     if parts is None:
         return ANY in allowed

@@ -11,11 +11,11 @@ M_ARENA_MAX = -8  # from malloc.h
 
 
 def limit_malloc_arenas() -> bool:
-    """Have malloc use two arenas; whether the C library can do that.
+    """Limit malloc to two arenas. Return whether that was done: only glibc can, unless the user has chosen a limit.
 
-    By default glibc gives each thread an arena of its own, and each keeps what the largest photos took in it. Where
-    blocks begin that the system hands out anew is left to glibc: fixed at 1 MB, below the size of a decoded photo, it
-    cost two milliseconds of processor time a photo.
+    By default glibc gives each thread an arena of its own, and each keeps the memory that its largest photos took. The
+    threshold above which glibc gets blocks from the system is left alone: fixed at 1 MB, below the size of a decoded
+    photo, it cost two milliseconds of processor time per photo.
     """
     if "MALLOC_ARENA_MAX" in os.environ:  # the user has chosen
         return False

@@ -26,13 +26,13 @@ MAX_FIELDS = 16
 DRAIN_SECONDS = 5.0
 MAX_DRAIN = 512 * MB
 CLOSE = {"connection": "close"}
-# Other codecs of Python's are no charsets of a form, and some take minutes: punycode is quadratic in what it decodes.
+# No form uses the other codecs of Python, and some could take minutes: punycode decodes in quadratic time.
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "cp1252"})
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The photos of a request, in order, and its other fields. ``bare``: the body was one photo and no form."""
+    """The photos of a request, in order, and its other fields. ``bare`` means that the body was a photo, not a form."""
 
     photos: list[NamedPhoto]
     fields: dict[str, str] = field(default_factory=dict)
@@ -40,14 +40,14 @@ class Upload:
 
 
 class InMemoryParser(MultiPartParser):
-    """Starlette's parser, which would write a part above 1 MB to a file; the length of the body is bounded here."""
+    """Starlette's parser, but without writing parts above 1 MB to files: :class:`Body` limits the size already."""
 
     spool_max_size = 2**62
     is_complete = False
-    """Whether the last boundary came: a part that is cut off before is left out."""
+    """Whether the last boundary has been read; the parser drops a part that is cut off before it."""
 
     def on_end(self) -> None:
-        """The last boundary."""
+        """Called at the last boundary."""
         super().on_end()
         self.is_complete = True
 
@@ -61,9 +61,11 @@ class UploadReader:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[Upload]:
-        """The upload of a request: a multipart form, or the bare bytes of one photo. Its bytes count until the end.
+        """Read the upload of a request: a multipart form, or the bare bytes of one photo. Its bytes count against the
+        budget until the context ends.
 
-        :raises Problem: too large, too slow, too many photos, malformed, of an unsupported type, or a field twice.
+        :raises Problem: the upload is too large, too slow, malformed or of an unsupported type, or has too many photos
+            or a field twice; or too many uploads are in progress.
         """
         account = Account(self._budget)
         try:
@@ -79,9 +81,9 @@ class UploadReader:
         except TimeoutError:
             raise Problem("too-slow", f"the upload was not complete after {seconds:g} s", headers=CLOSE) from None
         except Problem as problem:
-            problem.__traceback__ = problem.__context__ = problem.__cause__ = None  # their frames hold what was read
+            problem.__traceback__ = problem.__context__ = problem.__cause__ = None  # their frames hold the bytes read
             refused = problem
-        account.give_back()  # before the client is heard to its end, or uploads that would fit were refused too
+        account.give_back()  # before draining, so that other uploads are not refused meanwhile
         await body.drain()
         raise refused
 
@@ -128,15 +130,18 @@ class Body:
         self._receive, self._account = request.receive, account
         declared = request.headers.get("content-length", "")
         self._declared = int(declared) if declared.isdigit() else 0
-        # Such a client waits for our consent before it sends its body; there is nothing to drain.
-        self._asks_first = "expect" in request.headers
+        # With "Expect: 100-continue", the client sends its body only once it is read: until then, nothing to drain.
+        self._waits_for_consent = "expect" in request.headers
         self._more = True
 
     async def chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
-        """Pieces of the body, ``limit`` bytes in all at most, put on the account."""
+        """Yield the body in chunks, charged to the account.
+
+        :raises Problem: it has more than ``limit`` bytes, or the budget is used up.
+        """
         if self._declared > limit:
             raise _too_large(self._declared, limit)
-        self._asks_first, seen = False, 0
+        self._waits_for_consent, seen = False, 0
         while self._more:
             chunk = await self._next()
             seen += len(chunk)
@@ -147,8 +152,8 @@ class Body:
             yield chunk
 
     async def drain(self) -> None:
-        """Read on for a while and discard: a client that is still sending may see no response before it is done."""
-        if not self._asks_first and self._declared <= MAX_DRAIN:
+        """Read and discard the rest for a while: some clients read the response only after sending everything."""
+        if not self._waits_for_consent and self._declared <= MAX_DRAIN:
             with anyio.move_on_after(DRAIN_SECONDS), suppress(ClientDisconnect):
                 while self._more:
                     await self._next()
@@ -164,13 +169,13 @@ class Body:
 
 @dataclass
 class Budget:
-    """Bytes that all requests together may still take."""
+    """The number of bytes that all requests together may still take."""
 
     free: int
 
 
 class Account:
-    """What one request holds of the budget."""
+    """The part of the budget that one request holds."""
 
     def __init__(self, budget: Budget):
         self._budget, self._held = budget, 0
@@ -199,7 +204,10 @@ def _check_charset(content_type: str) -> None:
 
 
 def _one_of_each(items: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Fields by their names. :raises Problem: one is given twice, of which one value would be lost."""
+    """Return the fields as a dict.
+
+    :raises Problem: a field is given twice, so that one value would be lost.
+    """
     fields: dict[str, str] = {}
     for name, value in items:
         if name in fields:
@@ -209,6 +217,6 @@ def _one_of_each(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _safe_name(filename: str | None, number: int) -> str:
-    """A file's own name, without folders and control characters: the path in its record."""
+    """Return a file's name without folders and control characters, to be the path in its record."""
     name = PurePosixPath((filename or "").replace("\\", "/")).name
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", name)[:MAX_NAME] or f"photo-{number}"

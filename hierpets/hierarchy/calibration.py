@@ -60,8 +60,8 @@ def fit_temperature(
     rows, center = np.arange(len(labels)), float(np.log(expected))
 
     def loss(log_temperature: float) -> float:
-        surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels]
-        total = surprise.sum() if weights is None else surprise @ weights
+        nll = -log_softmax(logits / np.exp(log_temperature))[rows, labels]
+        total = nll.sum() if weights is None else nll @ weights
         return float(total + 0.5 * (log_temperature - center) ** 2) / len(labels)
 
     best = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded", options={"xatol": TOLERANCE}).x

@@ -18,6 +18,7 @@ import numpy as np
 from hierpets.libraries import needed_for
 from hierpets.model.graph.inputs import ROUNDING, first_convolutions
 from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.graph.runtime import without_telemetry
 
 __all__ = ["POOLING", "quantize", "unquantize"]
 
@@ -35,7 +36,7 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
     :raises ConfigError: NNCF is not installed.
     """
-    with needed_for("--precision int8"):
+    with needed_for("--precision int8"), without_telemetry():
         import nncf
         from nncf.quantization.advanced_parameters import QuantizationParameters
     # Otherwise NNCF logs every ignored operation. Its own set_log_level changes the handlers of the whole process.

@@ -10,30 +10,38 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-__all__ = ["openvino"]
+__all__ = ["openvino", "without_telemetry"]
 
 CONVERTER, TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
 
 
 @contextmanager
 def _hidden(module: str) -> Iterator[None]:
-    """Make imports of a module fail inside the context, unless it has been imported already."""
-    if module in sys.modules:
-        yield
-        return
+    """Make imports of a module fail inside the context, even if it is loaded already."""
+    loaded = sys.modules.get(module)
     sys.modules[module] = None  # type: ignore[assignment]  # Python's own mark of a module that cannot be imported
     try:
         yield
     finally:
-        del sys.modules[module]
+        if loaded is None:
+            del sys.modules[module]
+        else:
+            sys.modules[module] = loaded
+
+
+def without_telemetry() -> AbstractContextManager[None]:
+    """Let what is imported inside the context find no telemetry: it uses a stub for good.
+
+    Nothing is sent, and no process is forked that holds our locks.
+    """
+    return _hidden(TELEMETRY)
 
 
 def _convert_model(*args: Any, **options: Any) -> Any:
-    # Without its telemetry the converter uses a stub: nothing is sent, and no forked process holds our locks.
-    with _hidden(TELEMETRY):
+    with without_telemetry():
         converter = importlib.import_module(CONVERTER)
     with _same_logging():
         return converter.convert_model(*args, **options)

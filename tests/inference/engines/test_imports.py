@@ -35,3 +35,26 @@ convert_module(torch.nn.Conv2d(3, 4, 3), 32)
     assert "openvino.tools.ovc" not in training
     assert "openvino.tools.ovc" in converting
     assert "openvino_telemetry" not in converting
+
+
+def test_no_telemetry_is_loaded_where_a_graph_is_quantized_before_another_is_converted():
+    code = """
+import numpy as np, torch
+from hierpets.model.graph.convert import convert_module
+from hierpets.model.graph.quantization import quantize
+quantize(convert_module(torch.nn.Conv2d(3, 4, 3), 32), [np.zeros((1, 3, 32, 32), np.float32)])
+"""
+    (loaded,) = modules_after(code)
+    assert "nncf" in loaded
+    assert "openvino_telemetry" not in loaded
+
+
+def test_the_converter_finds_no_telemetry_that_somebody_else_has_loaded():
+    code = """
+import sys, openvino_telemetry, torch
+from hierpets.model.graph.convert import convert_module
+convert_module(torch.nn.Conv2d(3, 4, 3), 32)
+assert sys.modules["openvino_telemetry"] is openvino_telemetry
+assert sys.modules["openvino.tools.ovc.convert_impl"].tm is not openvino_telemetry
+"""
+    modules_after(code)

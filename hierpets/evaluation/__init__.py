@@ -1,1 +1,1 @@
-"""What a model is worth: metrics at every level and across them, with intervals, figures and a report."""
+"""Evaluation: metrics at every level and across levels, with intervals, figures and a report."""

@@ -1,4 +1,4 @@
-"""Two models on the same photos: is one better, or was it luck?"""
+"""Compares two models on the same photos: is one better, or could it be chance?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EvaluationOrFolder = Evaluation | str | os.PathLike[str]
 
 
 class Accuracies(StrictModel):
-    """Of one model, or the difference of two."""
+    """Accuracies of one model, or the differences of two."""
 
     accuracy: float = Field(description="share of photos whose top-1 class is the true one")
     balanced_accuracy: float = Field(description="mean recall over the classes")
@@ -47,7 +47,7 @@ class AccuracyIntervals(StrictModel):
 
 
 class McNemarTest(StrictModel):
-    """The photos on which only one model is right, and McNemar's exact test of their split, in which animals count."""
+    """The photos on which only one model is right, and McNemar's exact test of their split, by animal."""
 
     only_a_right: int = Field(description="photos on which A is correct and B wrong")
     only_b_right: int = Field(description="photos on which B is correct and A wrong")
@@ -110,7 +110,7 @@ class Comparison(StrictModel):
 
 
 class _Side(NamedTuple):
-    """One of the two evaluations."""
+    """One of the two evaluations to compare."""
 
     name: str
     records: Records
@@ -119,12 +119,12 @@ class _Side(NamedTuple):
 
     @property
     def left_out(self) -> int:
-        """How many photos were not measured because the model was fitted to them."""
+        """Number of photos left out of the evaluation because the model was fitted to them."""
         return self.seen.n if self.seen and self.seen.left_out else 0
 
     @property
     def fitted_to(self) -> int:
-        """How many of the measured photos the model was fitted to."""
+        """Number of evaluated photos that the model was fitted to."""
         return self.seen.n if self.seen and not self.seen.left_out else 0
 
 
@@ -135,38 +135,38 @@ def compare(
     """Compare two evaluations of the same photos, at the levels species and breed.
 
     Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``names``
-    are what the two are called where they have no folder. ``seed``, a whole number, is that of the bootstrap.
+    are used for evaluations without a folder. ``seed`` is the seed of the bootstrap.
 
-    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved, and
-    must be the same by their digests.
-    Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05. Photos that one
-    evaluation left out because its model was fitted to them are left out of both; where a model was measured on such
-    photos, no winner is named.
+    Photos are matched by their paths relative to the folder that contains all of them, so that a data set may have been
+    moved; their digests must be equal.
+    Differences are B minus A, with 95% paired bootstrap intervals. A level has a winner only if the interval of the
+    accuracy difference excludes zero and McNemar's exact test finds p < 0.05. Photos that one evaluation left out
+    because its model was fitted to them are left out of both. If a model was evaluated on photos that it was fitted to,
+    there is no winner.
 
-    :raises DataError: no evaluation found, or the photos or labels differ.
-    :raises ConfigError: an argument of another type, or a seed below zero.
+    :raises DataError: an evaluation is missing, or the photos or labels differ.
+    :raises ConfigError: an argument has a wrong type, or the seed is negative.
     """
-    one, other = map(_side, (a, b), names)
-    own, others = _unseen(one, other)
-    found = compare_records(own, others, names=(one.name, other.name), seed=seed)
+    side_a, side_b = map(_side, (a, b), names)
+    unseen_a, unseen_b = _unseen(side_a, side_b)
+    found = compare_records(unseen_a, unseen_b, names=(side_a.name, side_b.name), seed=seed)
     levels: dict[str, LevelComparison | None] = dict(found.levels)
-    fitted = [f"{side.name} was fitted to {side.fitted_to:,}" for side in (one, other) if side.fitted_to]
+    fitted = [f"{side.name} was fitted to {side.fitted_to:,}" for side in (side_a, side_b) if side.fitted_to]
     for name, level in found.measured.items():
         if fitted:
             verdict = f"no verdict: {' and '.join(fitted)} of the {counted(found.n, 'photo')}"
             levels[name] = level.model_copy(update={"winner": None, "verdict": verdict})
-        elif (len(own), len(others)) != (len(one.records), len(other.records)):
+        elif (len(unseen_a), len(unseen_b)) != (len(side_a.records), len(side_b.records)):
             levels[name] = level.model_copy(
                 update={"verdict": f"{level.verdict}, on photos that neither was fitted to"}
             )
-    return found.model_copy(update={"model_a": one.model, "model_b": other.model, "levels": levels})
+    return found.model_copy(update={"model_a": side_a.model, "model_b": side_b.model, "levels": levels})
 
 
 def compare_records(
     a: Records, b: Records, *, names: tuple[str, str], seed: int = 0, resamples: int = 2000
 ) -> Comparison:
-    """Compare the records of two models, whichever they are, as :func:`compare` does.
+    """Compare the records of any two models as :func:`compare` does.
 
     :raises DataError: the photos or their labels are not the same.
     """
@@ -175,8 +175,8 @@ def compare_records(
     species = [(x.species, x.species_right, y.species_right) for x, y in pairs]
     breeds = [(f"{x.species}/{x.breed}", x.breed_right, y.breed_right) for x, y in labeled]
     levels = {
-        level: _compare_level(judged, _groups(of), names=names, seed=seed, resamples=resamples) if judged else None
-        for level, judged, of in (("species", species, pairs), ("breed", breeds, labeled))
+        level: _compare_level(photos, _groups(records), names=names, seed=seed, resamples=resamples) if photos else None
+        for level, photos, records in (("species", species, pairs), ("breed", breeds, labeled))
     }
     return Comparison(a=names[0], b=names[1], n=len(pairs), levels=levels)
 
@@ -194,20 +194,22 @@ def _side(given: EvaluationOrFolder, name: str) -> _Side:
 
 
 def _unseen(a: _Side, b: _Side) -> tuple[Records, Records]:
-    """The records to compare. A model is not measured on photos that it was fitted to, so either side may lack some of
-    the other's: where no more are missing than it left out, those of the photos that both have. Else all.
+    """Return the records to compare: those of shared photos, if each side lacks no more of the other's photos than it
+    left out because its model was fitted to them; else all.
     """
     in_a, in_b = _by_path(a.records, b.records)
     shared = in_a.keys() & in_b.keys()
     if not shared or len(in_a) - len(shared) > b.left_out or len(in_b) - len(shared) > a.left_out:
         return a.records, b.records
-    own, others = ([record for path, record in side.items() if path in shared] for side in (in_a, in_b))
-    return own, others
+    shared_a, shared_b = ([record for path, record in side.items() if path in shared] for side in (in_a, in_b))
+    return shared_a, shared_b
 
 
 def _by_path(a: Records, b: Records) -> tuple[dict[str, EvaluationRecord], dict[str, EvaluationRecord]]:
-    """Both by their paths inside the folder that holds all photos: of both sides, since one may have left out all but
-    those of a folder in it; or of each, where the data set was moved.
+    """Map relative paths to records, on both sides.
+
+    Paths are relative to the folder that contains the photos of both sides, since one side may have only those of a
+    subfolder. If no path is then shared, the data set was moved: they are relative to each side's own folder.
     """
     paths = inside([record.path for record in (*a, *b)])
     in_a, in_b = paths[: len(a)], paths[len(a) :]
@@ -244,43 +246,43 @@ def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[Eva
 
 
 def _other_breed(a: EvaluationRecord, b: EvaluationRecord) -> bool:
-    """Whether two breeds are named. A model that knows no breeds of a species has labels without any."""
+    """Whether the labels name different breeds. The labels of a model without breeds of a species name none."""
     return None not in (a.breed, b.breed) and a.breed != b.breed
 
 
 def _groups(pairs: Sequence[tuple[EvaluationRecord, EvaluationRecord]]) -> np.ndarray | None:
-    """int [N]: which photos show one animal, as the first evaluation says; None where each shows another."""
+    """Number of the animal in each photo, int [N], from the first evaluation; None if each photo shows another."""
     individuals = [record.individual for record, _ in pairs]
     known = [individual for individual in individuals if individual is not None]
     return np.array(known) if len(known) == len(individuals) else None
 
 
 def _compare_level(
-    judged: Sequence[tuple[str, bool, bool]],
+    photos: Sequence[tuple[str, bool, bool]],
     groups: np.ndarray | None,
     *,
     names: tuple[str, str],
     seed: int,
     resamples: int,
 ) -> LevelComparison:
-    """``judged`` are N photos: the class, was A right, was B right."""
-    truth, hit = [label for label, *_ in judged], np.array([right for _, *right in judged])
+    """Compare at one level. ``photos`` are N triples: the true class, whether A is right, and whether B is right."""
+    truth, hit = [label for label, *_ in photos], np.array([right for _, *right in photos])
     values, intervals = estimate(_accuracies(hit, truth), len(truth), seed=seed, resamples=resamples, groups=groups)
     a, b, difference = (
         Accuracies(accuracy=values[f"{of}_accuracy"], balanced_accuracy=values[f"{of}_balanced_accuracy"])
         for of in ("a", "b", "difference")
     )
-    ahead = hit[:, 1].astype(int) - hit[:, 0]  # by how much B is of A
-    apart = ahead != 0
+    lead = hit[:, 1].astype(int) - hit[:, 0]  # of B over A
+    differs = lead != 0
     interval = AccuracyIntervals(
-        accuracy=interval_of_difference(apart, intervals["difference_accuracy"], groups=groups),
+        accuracy=interval_of_difference(differs, intervals["difference_accuracy"], groups=groups),
         balanced_accuracy=interval_of_difference(
-            apart, intervals["difference_balanced_accuracy"], balanced_weights(np.array(truth)), groups=groups
+            differs, intervals["difference_balanced_accuracy"], balanced_weights(np.array(truth)), groups=groups
         ),
     )
-    by_animal = ahead if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], ahead).astype(int)
+    by_animal = lead if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], lead).astype(int)
     test = McNemarTest(
-        only_a_right=int((ahead < 0).sum()), only_b_right=int((ahead > 0).sum()), p_value=mcnemar_exact(by_animal)
+        only_a_right=int((lead < 0).sum()), only_b_right=int((lead > 0).sum()), p_value=mcnemar_exact(by_animal)
     )
     winner = _winner(interval, test)
     return LevelComparison(
@@ -296,7 +298,7 @@ def _compare_level(
 
 
 def _accuracies(hit: np.ndarray, truth: list[str]) -> Statistic:
-    """Accuracy and balanced accuracy of both models, and their differences."""
+    """A statistic with the accuracy and balanced accuracy of both models, and their differences."""
     classes = np.eye(len(set(truth)))[np.unique(truth, return_inverse=True)[1]]
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -313,23 +315,23 @@ def _accuracies(hit: np.ndarray, truth: list[str]) -> Statistic:
 
 
 def mcnemar_exact(ahead: np.ndarray) -> float:
-    """Two-sided exact test: do two models split the photos on which they disagree like coin tosses?
+    """Two-sided p-value of the exact test whether two models are right equally often on the photos where they disagree.
 
-    ``ahead`` int [K] is by how many photos of each animal B is ahead of A. Were both alike, each would have either sign
-    with the same probability (Fisher's randomization test, 1935). With one photo of each animal, that is McNemar's
-    exact test (1947).
+    ``ahead`` int [K] is by how many photos of each animal B is ahead of A. If both models were equally good, either
+    sign would have the same probability (Fisher's randomization test, 1935). With one photo per animal, this is
+    McNemar's exact test (1947).
     """
     from scipy.stats import binom
 
     sizes, animals = np.unique(np.abs(ahead[ahead != 0]), return_counts=True)
-    chances = np.ones(1)  # of each sum, from the least on, in steps of two
+    probabilities = np.ones(1)  # of each possible sum, in ascending order, in steps of two
     for size, n in zip(sizes.tolist(), animals.tolist(), strict=True):
         of_size = np.zeros(size * n + 1)
         of_size[::size] = binom.pmf(np.arange(n + 1), n, 0.5)
-        chances = np.convolve(chances, of_size)
+        probabilities = np.convolve(probabilities, of_size)
     most = int(sizes @ animals)
     sums = np.arange(-most, most + 1, 2)
-    return min(1.0, float(chances[np.abs(sums) >= abs(ahead.sum())].sum()))
+    return min(1.0, float(probabilities[np.abs(sums) >= abs(ahead.sum())].sum()))
 
 
 def _winner(interval: AccuracyIntervals, test: McNemarTest) -> Side | None:

@@ -1,4 +1,4 @@
-"""Predictions of labeled photos: the one input of every metric, figure and comparison."""
+"""Predictions of labeled photos: the input of every metric, figure and comparison."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ BREED, SPECIES, UNKNOWN = "breed", "species", "unknown"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N labeled photos, the joint probabilities of their L leaves, and the prediction that was returned.
+    """N labeled photos with their joint probabilities over L leaves and the predictions that were returned.
 
-    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is not
-    labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
-    "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
-    -1. ``pet_score`` float [N] is how much a photo looks like a pet; ``listed`` float [N] is the probability that its
-    breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
-    each prediction leaves open, none where it is no set; ``top`` are its most probable leaves with their probabilities,
-    best first, as it states them: those of breeds multiplied by that of being listed. ``paths`` name the photos, each
-    once. ``groups`` int [N] has one number for all photos of an animal, None where each is of another. ``digests`` are
-    those of the photos, None where they were not taken.
+    - ``paths`` are those of the photos, without duplicates.
+    - ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; the leaf is -1 if the breed is not
+      labeled.
+    - ``probabilities`` float [N, L] are joint over the leaves; each row sums to one.
+    - ``level`` str [N] is "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf
+      index, a species index, or -1.
+    - ``pet_score`` float [N] is how much a photo looks like a pet.
+    - ``listed`` float [N] is the probability that the breed is in the taxonomy; the decision multiplies the
+      probabilities of breeds by it.
+    - ``breed_sets`` are the leaves of each prediction that is a set of breeds; empty for the others.
+    - ``top`` are the most probable leaves of each prediction, best first, with the probabilities that it states: those
+      of breeds are multiplied by that of being listed.
+    - ``groups`` int [N] has one number for all photos of an animal; None if each photo shows another.
+    - ``digests`` are those of the photos' content; None if they were not computed.
 
-    :raises DataError: there is no photo, or a path is given twice.
-    :raises ValueError: the arrays do not fit.
+    :raises DataError: there are no photos, or a path is given twice.
+    :raises ValueError: the arrays do not fit together.
     """
 
     taxonomy: Taxonomy
@@ -55,8 +60,8 @@ class Predictions:
         if not self.paths:
             raise DataError("no photos to evaluate")
         if len(set(self.paths)) != len(self.paths):
-            twice = next(path for i, path in enumerate(self.paths) if path in self.paths[:i])
-            raise DataError(f"{twice} is listed twice; list each photo once")
+            duplicate = next(path for i, path in enumerate(self.paths) if path in self.paths[:i])
+            raise DataError(f"{duplicate} is listed twice; list each photo once")
         self._check_shapes()
         self._check_labels()
 
@@ -85,7 +90,7 @@ class Predictions:
         return len(self.paths)
 
     def take(self, rows: np.ndarray) -> Predictions:
-        """The photos of these row numbers, in this order."""
+        """Select photos by their row numbers, in this order."""
         return Predictions(
             taxonomy=self.taxonomy,
             paths=tuple(self.paths[i] for i in rows),
@@ -104,23 +109,23 @@ class Predictions:
 
     @cached_property
     def species_probabilities(self) -> np.ndarray:
-        """float [N, S]: the sum over the leaves of each species."""
+        """Probability of each species, the sum over its leaves; float [N, S]."""
         return species_probabilities(self.probabilities, self.taxonomy)
 
     @cached_property
     def set_sizes(self) -> np.ndarray:
-        """int [N]: how many breeds the prediction leaves open, 0 where it is no set of breeds."""
+        """Number of breeds in each prediction that is a set of breeds, 0 for the others; int [N]."""
         return np.array([len(leaves) for leaves in self.breed_sets or ((),) * len(self)])
 
     @cached_property
     def set_holds_truth(self) -> np.ndarray:
-        """bool [N]: whether the true leaf is one of those that the prediction leaves open."""
+        """Whether the prediction is a set of breeds that contains the true leaf; bool [N]."""
         pairs = zip(self.breed_sets or ((),) * len(self), self.leaf_true.tolist(), strict=True)
         return np.array([truth in leaves for leaves, truth in pairs])
 
     @cached_property
     def named_species(self) -> np.ndarray:
-        """int [N]: the species of the prediction, -1 for "unknown"."""
+        """Species of each prediction, -1 for "unknown"; int [N]."""
         leaf = np.where(self.level == BREED, self.node, 0)
         return np.select(
             [self.level == BREED, self.level == SPECIES], [self.taxonomy.leaf_species[leaf], self.node], default=-1
@@ -128,8 +133,10 @@ class Predictions:
 
     @cached_property
     def holds_truth(self) -> np.ndarray:
-        """bool [N]: whether the prediction is the label or an ancestor of it: "unknown" is the root and always is, a
-        set of breeds holds its breeds. A breed is not, where none is labeled.
+        """Whether the prediction is the label or an ancestor of it; bool [N].
+
+        "unknown" is the root, so always true; a set of breeds is an ancestor of its breeds. A prediction at breed level
+        is false for a photo whose breed is not labeled.
         """
         return np.select(
             [self.level == BREED, self.set_sizes > 0, self.level == SPECIES],
@@ -143,23 +150,23 @@ class Predictions:
 
     @cached_property
     def top_leaf(self) -> np.ndarray:
-        """int [N]: the most probable leaf."""
+        """Most probable leaf, int [N]."""
         return self.probabilities.argmax(axis=1)
 
     @cached_property
     def top_leaf_species(self) -> np.ndarray:
-        """int [N]: the species of the most probable leaf."""
+        """Species of the most probable leaf, int [N]."""
         return self.taxonomy.leaf_species[self.top_leaf]
 
     @cached_property
     def breed_known(self) -> np.ndarray:
-        """bool [N]: the photos whose species has breeds and whose breed is labeled."""
+        """Whether a photo's species has breeds and its breed is labeled; bool [N]."""
         return (self.leaf_true >= 0) & self.taxonomy.is_breed[self.leaf_true]
 
 
 @dataclass(frozen=True, eq=False)
 class OODPredictions:
-    """M photos that show no pet of the taxonomy.
+    """M out-of-distribution photos: they show no pet of the taxonomy.
 
     ``pet_score`` and ``level`` [M] are as in :class:`Predictions`; ``kind`` str [M] may group them ("car", "food").
     """
@@ -190,9 +197,9 @@ def to_predictions(
     taxonomy: Taxonomy,
     pet_score: np.ndarray | None = None,
 ) -> Predictions:
-    """N photos with their labels, joint probabilities float [N, L] and decisions, ready to be measured.
+    """Combine the labels, joint probabilities float [N, L] and decisions of N photos.
 
-    ``pet_score`` float [N] is how much each photo looks like a pet; None where the bundle has no such score.
+    ``pet_score`` float [N] is how much each photo looks like a pet; None if the bundle has no such score.
     """
     return Predictions(
         taxonomy=taxonomy,

@@ -27,11 +27,11 @@ __all__ = [
 
 RECORDS_FILE = "predictions.jsonl"
 _TOP = 3
-_DIGITS = 16  # of a digest: eight bytes tell apart as many photos as there will be
+_DIGITS = 16  # of a digest: eight bytes are enough to distinguish any number of photos
 
 
 class EvaluationAnswer(StrictModel):
-    """The prediction that was returned: names below its level are None."""
+    """The returned prediction: names below its level are None."""
 
     level: str = Field(description="`breed`, `species` or `unknown`")
     species: str | None = Field(description="null when unknown")
@@ -62,17 +62,17 @@ class EvaluationRecord(StrictModel):
 
     @property
     def species_right(self) -> bool:
-        """The most probable species is the true one."""
+        """Whether the most probable species is the true one."""
         return max(self.species_probabilities, key=lambda name: self.species_probabilities[name]) == self.species
 
     @property
     def breed_right(self) -> bool:
-        """The most probable leaf is the true one."""
+        """Whether the most probable leaf is the true one."""
         return (self.top[0].species, self.top[0].breed) == (self.species, self.breed)
 
 
 def inside(paths: Sequence[str]) -> list[str]:
-    """The paths as seen from the folder that holds them all, with ``/`` on every system."""
+    """Make paths relative to the deepest folder that contains all of them, with ``/`` on every system."""
     paths = [PurePath(path).as_posix() for path in paths]
     folders = [posixpath.dirname(path) for path in paths]
     try:
@@ -83,7 +83,7 @@ def inside(paths: Sequence[str]) -> list[str]:
 
 
 def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
-    """The records of all photos."""
+    """Yield the record of each photo."""
     leaves, names = predictions.taxonomy.leaves, predictions.taxonomy.species
     order = np.argsort(-predictions.probabilities, axis=1, kind="stable")[:, :_TOP]
     for i, path in enumerate(predictions.paths):
@@ -111,24 +111,24 @@ def _answer(predictions: Predictions, i: int) -> EvaluationAnswer:
 
 
 def find_records(run: Path) -> Path:
-    """The records of a run: the file itself, or inside the folder of an evaluation or of a training run.
+    """Return the path of ``predictions.jsonl``: ``run`` itself, or inside the folder of an evaluation or training run.
 
-    :raises DataError: there are none.
+    :raises DataError: there is none.
     """
     places = [run / RECORDS_FILE, run / "evaluation" / RECORDS_FILE]
     for place in [run, *places]:
         if place.is_file():
             return place
-    looked = " nor ".join(str(place) for place in places)
+    tried = " nor ".join(str(place) for place in places)
     raise DataError(
-        f"{run}: no evaluation here (neither {looked}); `hierpets evaluate --out {places[1].parent}` writes one"
+        f"{run}: no evaluation here (neither {tried}); `hierpets evaluate --out {places[1].parent}` writes one"
     )
 
 
 def read_records(path: Path) -> list[EvaluationRecord]:
     """Read ``predictions.jsonl``.
 
-    :raises DataError: it is empty, or a line is not a record; names the first such line.
+    :raises DataError: it is empty, or a line is not a record; the message names the first such line.
     """
     records = []
     with path.open("rb") as lines:

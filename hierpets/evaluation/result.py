@@ -1,4 +1,4 @@
-"""What an evaluation gives: the numbers, what they mean in words, and what each photo was taken for."""
+"""The result of an evaluation: metrics, a summary in words, and the predictions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ __all__ = ["Evaluation"]
 class Evaluation:
     """The result of :func:`hierpets.evaluate`.
 
-    ``metrics`` is the content of ``metrics.json`` (``docs/metrics.md``). ``predictions`` holds the photos that could be
-    read, with their labels; ``ood`` those that show no known pet, if given. ``unreadable`` are the
-    predictions of the photos that could not be read, each with its ``error``. ``report`` is its path, if written.
+    ``metrics`` is the content of ``metrics.json`` (``docs/metrics.md``). ``predictions`` are those of the readable
+    photos, with their labels; ``ood`` those of the out-of-distribution photos, if given. ``unreadable`` has a
+    prediction with an ``error`` for each photo that could not be read. ``report`` is the path of the report, if
+    written.
     """
 
     metrics: Metrics
@@ -33,7 +34,7 @@ class Evaluation:
 
     @cached_property
     def headline(self) -> Headline:
-        """The metrics in words: a verdict, strengths, weaknesses, caveats."""
+        """The metrics summarized in words: a verdict, strengths, weaknesses, caveats."""
         return headline(self.metrics)
 
     def __repr__(self) -> str:

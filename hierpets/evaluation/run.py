@@ -1,4 +1,4 @@
-"""Measure a model on labeled photos: predict them, compute every metric, write the report."""
+"""Evaluate a model on labeled photos: predict them, compute every metric, write the report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["Evaluation", "Split", "evaluate", "read_labeled"]
 
 Split = Literal["test", "val", "all"]
 StrPath = str | os.PathLike[str]
-GALLERY_SIDE = 320  # pixels of the shorter side that the report's gallery needs at most
+GALLERY_SIDE = 320  # pixels of the shorter side that the report's gallery needs
 
 
 @checked
@@ -60,24 +60,24 @@ def evaluate(
     progress: Progress = no_progress,
     **engine: Any,
 ) -> Evaluation:
-    """Measure a model at every level on labeled photos.
+    """Evaluate a model on labeled photos, at every level.
 
     ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
-    ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows. ``split`` is ``test``, ``val`` (those that
-    training held out) or ``all``; None: ``test`` if the data has that split, else ``all``.
-    ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. ``stress`` also measures a
-    few of the photos made smaller, softer, darker and so on, which takes minutes (``docs/metrics.md``).
+    ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or a source of one of the readers. ``split`` is ``test``, ``val``
+    (photos that training held out) or ``all``; by default ``test`` if the data has that split, else ``all``.
+    ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. ``stress`` also evaluates
+    corrupted copies of some photos (smaller, softer, darker and so on), which takes minutes (``docs/metrics.md``).
     Photos that the model was fitted to are counted and left out, unless ``keep_seen`` is given. With ``out``,
-    that folder gets ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further
-    arguments of :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
+    ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/`` are written to that folder. ``engine`` are
+    further arguments of :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
 
-    Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
+    Unreadable photos do not raise an error: they are skipped and listed in ``Evaluation.unreadable``.
 
-    :raises DataError: no photos to measure, or only such as the model was fitted to, or labels unknown to it.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or lies among the photos; or the model has no
+    :raises DataError: there are no photos, the model was fitted to all of them, or it does not know a label.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or it is inside the data; or the model has no
         pet score for ``ood``.
-    :raises BundleError: a missing or damaged bundle.
-    :raises RegistryError, DeviceError: as :func:`hierpets.load`.
+    :raises BundleError: the bundle is missing or damaged.
+    :raises RegistryError, DeviceError: as for :func:`hierpets.load`.
     """
     folder = Path(out) if out is not None else None
     if folder is not None:
@@ -88,7 +88,7 @@ def evaluate(
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = _find_ood_photos(ood, predictor.manifest) if ood is not None else []
-    bundle, digest_of = predictor.bundle, cache(content_key)  # each digest is asked for up to three times
+    bundle, digest_of = predictor.bundle, cache(content_key)  # each digest is needed up to three times
     index = read_labeled(data, predictor.manifest, bundle=bundle, split=split, registry=plugins, digest_of=digest_of)
     index, seen = check_seen(index, bundle, keep=keep_seen, digest_of=digest_of)
     predictions, unreadable = _predict_index(predictor, index, progress=progress)
@@ -117,7 +117,7 @@ def evaluate(
     photos = partial(read_photo, shorter_side=GALLERY_SIDE)
     if folder is not None:
         write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
-    if stress:  # takes minutes, and one that does not end costs nothing else
+    if stress:  # last, since it takes minutes: if it is interrupted, the rest has been written
         measured = measure_stress(partial(_predict_pixels, predictor), index, progress=progress)
         metrics = metrics.model_copy(update={"stress": measured})
         if folder is not None:
@@ -135,11 +135,11 @@ def read_labeled(
     registry: Registry | None = None,
     digest_of: DigestOf = content_key,
 ) -> PhotoIndex:
-    """The photos to measure a model on, their labels in the order of its taxonomy.
+    """Read the photos to evaluate a model on, with their labels as indices of its taxonomy.
 
-    Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no ``val`` are
-    the photos for training that the ``bundle`` was not fitted to: what training held out of them.
-    ``digest_of`` gives the digest of a photo.
+    Without ``split``, these are the test photos if the data names a split ``test``, else all. If the data names no
+    split ``val``, ``val`` selects the photos that training held out: those for training that the ``bundle`` was not
+    fitted to. ``digest_of`` computes the digest of a photo.
 
     :raises DataError: no photos in that split, or labels that the bundle does not know.
     """
@@ -160,10 +160,10 @@ def read_labeled(
 
 
 def _find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
-    """The out-of-distribution photos of a folder, before anything is predicted.
+    """Find the out-of-distribution photos of a folder, before anything is predicted.
 
     :raises ConfigError: the model has no pet score.
-    :raises DataError: no photos there.
+    :raises DataError: the folder has no photos.
     """
     if manifest.ood is None:
         raise ConfigError("this model has no pet score to measure on out-of-distribution photos; train it again")
@@ -175,9 +175,7 @@ def _find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
 def _predict_ood(
     predictor: Predictor, paths: Sequence[str], folder: StrPath, *, progress: Progress
 ) -> tuple[OODPredictions, list[Prediction]]:
-    """The predictions of photos that show no known pet, each of the kind that its place in the ``folder`` of all names;
-    and the unreadable.
-    """
+    """Predict out-of-distribution photos, whose kind is their subfolder of ``folder``; also return unreadable ones."""
     good, unreadable = _predict(predictor, paths, "out-of-distribution photos", progress)
     return OODPredictions(
         paths=tuple(p.path for p in good),
@@ -188,7 +186,7 @@ def _predict_ood(
 
 
 def _kind(path: str, folder: StrPath) -> str:
-    """The folder of a photo as seen from that of all, whose own name is that of photos which lie in no other."""
+    """Return a photo's subfolder of ``folder``; for a photo without one, the name of ``folder`` itself."""
     inside = Path(path).parent.relative_to(folder)
     return printable(inside.as_posix() if inside.parts else Path(folder).resolve().name)
 
@@ -196,26 +194,26 @@ def _kind(path: str, folder: StrPath) -> str:
 def _predict_index(
     predictor: Predictor, index: PhotoIndex, *, progress: Progress
 ) -> tuple[Predictions, list[Prediction]]:
-    """The predictions of every photo that can be read, beside their labels; and of those that cannot."""
+    """Predict every photo of an index; return the predictions with their labels, and the unreadable photos."""
     good, unreadable = _predict(predictor, index.paths, "photos", progress)
-    lost = {p.path for p in unreadable}
-    kept = index.where(lambda record: record.path not in lost)
-    return _beside_labels(predictor, kept, good), unreadable
+    skipped = {p.path for p in unreadable}
+    kept = index.where(lambda record: record.path not in skipped)
+    return _with_labels(predictor, kept, good), unreadable
 
 
 def _predict_pixels(predictor: Predictor, index: PhotoIndex, photos: Iterable[NamedPhoto]) -> Predictions:
-    """The predictions of pixels that were made of the photos of an index.
+    """Predict changed versions of the photos of an index, given as pixels; return them with the photos' labels.
 
-    :raises HierpetsError: the model fails at one of them, which says nothing of how well it bears them.
+    :raises HierpetsError: the model fails on one of them; that is an error, not a wrong prediction.
     """
     found = list(predictor.stream(photos))
     for one in found:
         if one.error is not None:
             raise one.error
-    return _beside_labels(predictor, index, found)
+    return _with_labels(predictor, index, found)
 
 
-def _beside_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Prediction]) -> Predictions:
+def _with_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Prediction]) -> Predictions:
     joint = np.stack([p.joint for p in good if p.joint is not None])
     decisions = [p.decision for p in good if p.decision is not None]
     pet_score = np.array([p.pet_score for p in good if p.pet_score is not None]) if predictor.manifest.ood else None
@@ -225,7 +223,10 @@ def _beside_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Predi
 def _predict(
     predictor: Predictor, paths: Sequence[str], task: str, progress: Progress
 ) -> tuple[list[Prediction], list[Prediction]]:
-    """Those that could be read, at least one, and those that could not."""
+    """Return the predictions of the photos that could be read, at least one, and of those that could not.
+
+    :raises DataError: none could be read.
+    """
     found = []
     progress(task, 0, len(paths))
     for prediction in predictor.stream(paths):
@@ -256,5 +257,5 @@ def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: di
 
 
 def _split_of(index: PhotoIndex) -> Split:
-    """What :func:`read_labeled` chose by itself."""
+    """The split that :func:`read_labeled` chose by default."""
     return "test" if all(record.split == "test" for record in index.records) else "all"

@@ -1,4 +1,4 @@
-"""Photos that a model was fitted to are no evidence of how good it is."""
+"""Leaves out photos that a model was fitted to: they do not show how good it is."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hierpets.evaluation.metrics.schema import SeenMetrics
 __all__ = ["DigestOf", "check_seen", "without_seen"]
 
 DigestOf = Callable[[str], str]
-"""The digest of the photo at a path: ``content_key``, which reads the photo, or one that remembers."""
+"""Returns the digest of the photo at a path: ``content_key``, which reads the photo, or a cached version of it."""
 
 
 def without_seen(index: PhotoIndex, bundle: str | os.PathLike[str] | None, *, digest_of: DigestOf) -> PhotoIndex | None:
-    """The photos that a bundle was not fitted to, whatever they are called; None where it does not say."""
+    """Select the photos that a bundle was not fitted to, by content; None if the bundle does not list what it saw."""
     seen = SeenPhotos.read(Path(bundle)) if bundle else None
     return index.where(lambda record: not seen.holds(digest_of(record.path))) if seen is not None else None
 
@@ -26,9 +26,9 @@ def without_seen(index: PhotoIndex, bundle: str | os.PathLike[str] | None, *, di
 def check_seen(
     index: PhotoIndex, bundle: Path | None, *, keep: bool, digest_of: DigestOf
 ) -> tuple[PhotoIndex, SeenMetrics | None]:
-    """The photos to measure, and how many were seen; None where the bundle does not say.
+    """Return the photos to evaluate, and the number of seen ones, or None if the bundle does not list what it saw.
 
-    :raises DataError: the model was fitted to every one of them, and they are not to be kept.
+    :raises DataError: the model was fitted to all of them, and ``keep`` is false.
     """
     new = without_seen(index, bundle, digest_of=digest_of)
     if new is None:

@@ -1,1 +1,1 @@
-"""Every number of an evaluation, and the schema that says what each means."""
+"""All metrics of an evaluation, and the schema that defines each."""

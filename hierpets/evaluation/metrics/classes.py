@@ -16,33 +16,34 @@ def divide(numerator: np.ndarray, denominator: np.ndarray, undefined: float) -> 
 
 
 def confusion_counts(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np.ndarray:
-    """int [C, C]: row ``i``, column ``j`` counts the photos of class ``i`` that were called ``j``."""
+    """Confusion matrix, int [C, C]: row ``i``, column ``j`` counts the photos of class ``i`` predicted as ``j``."""
     return np.bincount(truth * n_classes + guess, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def balanced_weights(classes: np.ndarray) -> np.ndarray:
-    """float [N]: what each photo, of ``classes`` int [N], counts in a mean over the classes; the sum is one."""
-    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    return 1 / counts[of] / len(counts)
+    """Weight of each photo in a mean over ``classes`` int [N], float [N]; they sum to one."""
+    _, index, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return 1 / counts[index] / len(counts)
 
 
 def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]; NaN without photos."""
+    """Mean recall over the classes, from ``right`` [..., N] and ``classes`` int [N]; NaN without photos."""
     if len(classes) == 0:
         return np.full(right.shape[:-1], np.nan)
-    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    by_class = right[..., np.argsort(of, kind="stable")].astype(float)
-    # From whole counts: weights, summed up in another order, would tell apart what is equally good.
+    _, index, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    by_class = right[..., np.argsort(index, kind="stable")].astype(float)
+    # Sum whole counts: rounding errors of summed weights would make equally good models differ.
     recalls = np.add.reduceat(by_class, np.cumsum(counts) - counts, axis=-1) / counts
     return recalls.mean(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassTotals:
-    """How often each of C classes is true, guessed, and guessed rightly: float [R, C] each, R weightings of the photos.
+    """How often each of C classes is true, predicted, and predicted correctly: float [R, C] each, for R weightings of
+    the photos.
 
-    Zero divisions follow scikit-learn's ``zero_division=0``. Macro averages run, as scikit-learn's do by default, over
-    the classes that are true or guessed at least once.
+    Zero divisions follow scikit-learn's ``zero_division=0``. Macro averages are over the classes that are true or
+    predicted at least once, scikit-learn's default.
     """
 
     true: np.ndarray
@@ -51,7 +52,7 @@ class ClassTotals:
 
     @classmethod
     def count(cls, truth: np.ndarray, guess: np.ndarray, weights: np.ndarray, *, n_classes: int) -> ClassTotals:
-        """From class indices int [N] and weights float [R, N]."""
+        """Count from class indices int [N] and weights float [R, N]."""
         classes = np.eye(n_classes)
         return cls(
             true=weights @ classes[truth],
@@ -69,7 +70,7 @@ class ClassTotals:
         return divide(2 * self.hits, self.true + self.guessed, 0.0)
 
     def summary(self) -> dict[str, np.ndarray]:
-        """The averages over classes, each float [R]."""
+        """Averages over the classes and overall accuracy, each float [R]."""
         return {
             "macro_recall": self._macro(self.recall()),
             "macro_precision": self._macro(self.precision()),
@@ -87,7 +88,7 @@ class ClassTotals:
         return divide(self.recall().sum(axis=-1), (self.true > 0).sum(axis=-1), np.nan)
 
     def _mcc(self) -> np.ndarray:
-        """Matthews correlation of K classes (Gorodkin 2004); 0 where all photos share one truth or one guess."""
+        """Matthews correlation of K classes (Gorodkin 2004); 0 if all photos have one true or one predicted class."""
         n = self.true.sum(axis=-1)
         covariance = self.hits.sum(axis=-1) * n - (self.true * self.guessed).sum(axis=-1)
         spread_true = n**2 - (self.true**2).sum(axis=-1)

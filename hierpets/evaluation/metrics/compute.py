@@ -43,11 +43,11 @@ def evaluate_predictions(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Metrics:
-    """Everything ``docs/metrics.md`` describes; what is undefined is None.
+    """Compute every metric in ``docs/metrics.md`` but the stress test; undefined values are None.
 
-    ``alpha`` is the share of wrong answers that the model promises, None where it promises none. ``seen`` counts
-    the photos that the model was fitted to, and ``about`` says in words what was measured ("data", "split"). ``seed``
-    and ``resamples`` are those of the bootstrap intervals. A stress test is measured by itself.
+    ``alpha`` is the share of wrong answers that the model promises not to exceed, None if it promises nothing. ``seen``
+    counts the photos that the model was fitted to, and ``about`` says in words what was measured ("data", "split").
+    ``seed`` and ``resamples`` are those of the bootstrap intervals.
     """
 
     def measured(level: LevelPredictions | None) -> LevelMetrics | None:
@@ -93,9 +93,9 @@ def _breed_by_species(predictions: Predictions) -> dict[str, BreedOfSpecies]:
 
 
 def metrics_json(metrics: Metrics | Mapping[str, Metrics]) -> str:
-    """Strict JSON, one line for each list of numbers, so that a person can read it and a diff stays short.
+    """Format the metrics of one evaluation, or of several by name, as training writes them, as strict JSON.
 
-    Of one evaluation, or of several by name, as training writes them.
+    Each list of numbers is on one line, which keeps it readable and diffs short.
     """
     if isinstance(metrics, Metrics):
         content: Any = metrics.model_dump(mode="json")

@@ -10,11 +10,11 @@ from hierpets.evaluation.metrics.schema import ClassCurves, PrecisionRecallCurve
 
 __all__ = ["OneVsRest", "one_vs_rest", "points_kept"]
 
-MOST_POINTS = 101  # more cannot be seen in a figure, and make metrics.json large
+MOST_POINTS = 101  # more are not visible in a figure, and would make metrics.json large
 
 
 class OneVsRest(NamedTuple):
-    """Both curves of a class and the areas under them; ``pr_auc`` is the average precision."""
+    """ROC and precision-recall curve of a class and the areas under them; ``pr_auc`` is the average precision."""
 
     roc_auc: float
     pr_auc: float
@@ -24,9 +24,9 @@ class OneVsRest(NamedTuple):
 def one_vs_rest(
     truth: np.ndarray, probabilities: np.ndarray, candidates: np.ndarray, labels: tuple[str, ...]
 ) -> dict[str, OneVsRest | None]:
-    """The curves of each class; None for a class that lacks photos of its own or of others.
+    """Compute the curves of each class; None for a class without photos of its own, or without photos of others.
 
-    ``truth`` int [N], ``probabilities`` float [N, C]; ``candidates`` bool [N, C] says which photos count for a class.
+    ``truth`` int [N], ``probabilities`` float [N, C]; ``candidates`` bool [N, C] selects the photos for each class.
     """
     return {
         label: _curves_of_class(truth[rows] == c, probabilities[rows, c])
@@ -35,7 +35,7 @@ def one_vs_rest(
 
 
 def _curves_of_class(positive: np.ndarray, score: np.ndarray) -> OneVsRest | None:
-    """As scikit-learn, whose checks of each call take most of the time of an evaluation."""
+    """Compute what scikit-learn would, without its input checks, which would take most of the time of an evaluation."""
     if positive.all() or not positive.any():
         return None
     right, wrong = _counts(positive, score)
@@ -55,8 +55,8 @@ def _curves_of_class(positive: np.ndarray, score: np.ndarray) -> OneVsRest | Non
 
 
 def _counts(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int [K] each: how many photos of the class, and how many others, score at least each of the K scores, the highest
-    first.
+    """Count the photos of the class, and the others, that score at least each of the K distinct scores, from the
+    highest on; int [K] each.
     """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
@@ -65,7 +65,7 @@ def _counts(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _kept(points: int, changes: np.ndarray) -> np.ndarray:
-    """bool [K]: which points of a curve stay: its ends, and those between at which something ``changes``."""
+    """Mask of the points of a curve to keep, bool [K]: its ends, and the inner points where ``changes`` is true."""
     kept = np.ones(points, bool)
     kept[1:-1] = changes
     return kept
@@ -77,5 +77,5 @@ def _thinned(**axes: np.ndarray) -> dict[str, tuple[float, ...]]:
 
 
 def points_kept(n: int) -> np.ndarray:
-    """int [K]: which of the ``n`` points of a curve a figure shows, the first and the last among them."""
+    """Indices of the at most ``MOST_POINTS`` of ``n`` points of a curve to show, int [K], including both ends."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int))

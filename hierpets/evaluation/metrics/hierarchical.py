@@ -1,4 +1,4 @@
-"""Metrics across the levels of the tree: a cat breed mistaken for another is a smaller mistake than a dog."""
+"""Metrics across the levels of the tree: to take a cat for another breed of cat is a smaller mistake than for a dog."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ _DEPTHS = (1, 3)
 
 
 def lca_height(taxonomy: Taxonomy) -> np.ndarray:
-    """int [L, L]: the height of the lowest common ancestor of two leaves: 0 the same, 1 one species, 2 the root.
-
-    The root of a taxonomy without any breeds stands at height 1.
+    """Height of the lowest common ancestor of every two leaves, int [L, L]: 0 for the same leaf, 1 for the same
+    species, 2 for the root (1 in a taxonomy without any breeds).
     """
     species = taxonomy.leaf_species
     root = 2 if taxonomy.has_breeds else 1
@@ -28,39 +27,39 @@ def lca_height(taxonomy: Taxonomy) -> np.ndarray:
 
 
 def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) -> HierarchyMetrics:
-    """Full-path accuracy, cross-species error, hierarchical precision, recall and F1, and how bad the mistakes are.
+    """Compute full-path accuracy, cross-species error, hierarchical precision, recall and F1, and mistake severity.
 
     Cross-species error is over all photos, the rest over those whose full path is labeled. Mistake severity and average
-    hierarchical distance after Bertinetto et al., "Making Better Mistakes", CVPR 2020.
+    hierarchical distance follow Bertinetto et al., "Making Better Mistakes", CVPR 2020.
     """
-    whole = predictions.leaf_true >= 0
-    n, n_whole = len(predictions), int(whole.sum())
-    every, known = predictions.groups, groups_of(predictions.groups, whole)
-    crossed = predictions.top_leaf_species != predictions.species_true
-    cross_species = mean_of("cross_species_error", crossed.astype(float))
-    species, species_intervals = estimate(cross_species, n, seed=seed, resamples=resamples, groups=every)
+    labeled = predictions.leaf_true >= 0
+    n, n_labeled = len(predictions), int(labeled.sum())
+    groups_all, groups_labeled = predictions.groups, groups_of(predictions.groups, labeled)
+    wrong_species = predictions.top_leaf_species != predictions.species_true
+    cross_species = mean_of("cross_species_error", wrong_species.astype(float))
+    species, species_intervals = estimate(cross_species, n, seed=seed, resamples=resamples, groups=groups_all)
     path, path_intervals = estimate(
-        _path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples, groups=known
+        _path_statistic(predictions, labeled), n_labeled, seed=seed, resamples=resamples, groups=groups_labeled
     )
     intervals = species_intervals | path_intervals
     shares = {
-        "cross_species_error": (crossed, every),
-        "full_path_accuracy": ((predictions.top_leaf == predictions.leaf_true)[whole], known),
+        "cross_species_error": (wrong_species, groups_all),
+        "full_path_accuracy": ((predictions.top_leaf == predictions.leaf_true)[labeled], groups_labeled),
     }
     intervals |= {
         name: interval_of_share(hits, intervals[name], groups=groups) for name, (hits, groups) in shares.items()
     }
-    return HierarchyMetrics(n_species=n, n=n_whole, intervals=intervals, **species, **path)
+    return HierarchyMetrics(n_species=n, n=n_labeled, intervals=intervals, **species, **path)
 
 
-def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:
-    truth, top = predictions.leaf_true[whole], predictions.top_leaf[whole]
+def _path_statistic(predictions: Predictions, labeled: np.ndarray) -> Statistic:
+    truth, top = predictions.leaf_true[labeled], predictions.top_leaf[labeled]
     height = lca_height(predictions.taxonomy)
     distance = height[truth, top].astype(float)
-    distances = {f"distance_at_{k}": _distance_at(predictions, whole, k, height=height) for k in _DEPTHS}
+    distances = {f"distance_at_{k}": _distance_at(predictions, labeled, k, height=height) for k in _DEPTHS}
     leaf_level = np.full(len(truth), BREED)
     forced = ancestor_counts(predictions.taxonomy, truth, leaf_level, node=top)
-    decided = ancestor_counts(predictions.taxonomy, truth, predictions.level[whole], node=predictions.node[whole])
+    decided = ancestor_counts(predictions.taxonomy, truth, predictions.level[labeled], node=predictions.node[labeled])
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
         n = weights.sum(axis=1)
@@ -76,17 +75,18 @@ def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:
     return statistic
 
 
-def _distance_at(predictions: Predictions, whole: np.ndarray, k: int, *, height: np.ndarray) -> np.ndarray:
-    """float [n]: the mean LCA height between the truth and the ``k`` most probable leaves."""
-    ranked = np.argsort(-predictions.probabilities[whole], axis=1, kind="stable")[:, :k]
-    return height[predictions.leaf_true[whole][:, None], ranked].mean(axis=1)
+def _distance_at(predictions: Predictions, labeled: np.ndarray, k: int, *, height: np.ndarray) -> np.ndarray:
+    """Mean LCA height between the truth and the ``k`` most probable leaves of each labeled photo, float [n]."""
+    ranked = np.argsort(-predictions.probabilities[labeled], axis=1, kind="stable")[:, :k]
+    return height[predictions.leaf_true[labeled][:, None], ranked].mean(axis=1)
 
 
 def ancestor_counts(taxonomy: Taxonomy, truth: np.ndarray, level: np.ndarray, *, node: np.ndarray) -> np.ndarray:
-    """float [N, 3]: sizes of the ancestor sets of prediction, of truth, and of both, the root left out.
+    """Sizes of the ancestor sets of the prediction and of the truth, and of their intersection, float [N, 3].
 
-    A set holds a node and its ancestors: {cat, cat/birman}; {cat} at species level or a species without breeds;
-    nothing for "unknown". ``truth`` int [N] holds leaf indices; ``level`` and ``node`` are as in ``Predictions``.
+    An ancestor set holds a node and its ancestors without the root: {cat, cat/birman}; {cat} at species level or for a
+    species without breeds; nothing for "unknown". ``truth`` int [N] holds leaf indices; ``level`` and ``node`` are as
+    in ``Predictions``.
     """
     at_leaf, at_species = level == BREED, level == SPECIES
     leaf = np.where(at_leaf, node, 0)
@@ -97,7 +97,7 @@ def ancestor_counts(taxonomy: Taxonomy, truth: np.ndarray, level: np.ndarray, *,
 
 
 def _precision_recall_f1(totals: np.ndarray, prefix: str) -> dict[str, np.ndarray]:
-    """Micro averages (Kiritchenko et al. 2006) from sums [R, 3] of ``ancestor_counts``."""
+    """Micro-averaged scores (Kiritchenko et al. 2006) from sums [R, 3] of ``ancestor_counts``."""
     named, truth, both = totals.T
     return {
         f"{prefix}precision": divide(both, named, np.nan),

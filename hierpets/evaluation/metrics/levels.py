@@ -31,10 +31,10 @@ _TOP = 3
 
 @dataclass(frozen=True, eq=False)
 class LevelPredictions:
-    """One flat classification: ``truth`` int [N], ``probabilities`` float [N, C], ``candidates`` bool [N, C];
-    ``groups`` as in :class:`Predictions`.
+    """The predictions of a flat classification: ``truth`` int [N], ``probabilities`` float [N, C], ``candidates`` bool
+    [N, C]; ``groups`` as in :class:`Predictions`.
 
-    A class that is no candidate for a photo (a dog breed when the species is known to be cat) has probability zero.
+    A class that is not a candidate for a photo (a dog breed if the species is known to be cat) has probability zero.
     """
 
     labels: tuple[str, ...]
@@ -61,7 +61,7 @@ class LevelPredictions:
 
     @cached_property
     def rank_of_truth(self) -> np.ndarray:
-        """int [N]: how many classes stand before the true one; of equals the first column wins, as in argmax."""
+        """Number of classes ranked before the true one, int [N]; of equal ones the first is before, as in argmax."""
         truth = self.probability_of_truth[:, None]
         before = np.arange(len(self.labels))[None, :] < self.truth[:, None]
         ahead = (self.probabilities > truth) | ((self.probabilities == truth) & before)
@@ -69,7 +69,7 @@ class LevelPredictions:
 
 
 def species_level(predictions: Predictions) -> LevelPredictions:
-    """Every photo; a species' probability is the sum over its leaves."""
+    """Species predictions of every photo; a species' probability is the sum over its leaves."""
     probabilities = predictions.species_probabilities
     everything = np.ones(probabilities.shape, dtype=bool)
     truth, groups = predictions.species_true, predictions.groups
@@ -77,7 +77,7 @@ def species_level(predictions: Predictions) -> LevelPredictions:
 
 
 def breed_level(predictions: Predictions) -> LevelPredictions | None:
-    """The photos whose breed is labeled, against all leaves; None without such photos."""
+    """Predictions among all leaves, of the photos whose breed is labeled; None without such photos."""
     known = predictions.breed_known
     if not known.any():
         return None
@@ -88,7 +88,7 @@ def breed_level(predictions: Predictions) -> LevelPredictions | None:
 
 
 def breed_given_species_level(predictions: Predictions) -> LevelPredictions | None:
-    """The same photos, against the breeds of their true species: how good the breed head is on its own."""
+    """Predictions of the same photos among the breeds of the true species: how good the breed head is on its own."""
     known = predictions.breed_known
     if not known.any():
         return None
@@ -99,7 +99,7 @@ def breed_given_species_level(predictions: Predictions) -> LevelPredictions | No
 
 
 def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> LevelMetrics:
-    """Everything that ``metrics.json`` says of one level."""
+    """Compute all metrics of one level."""
     n, groups = len(level.truth), level.groups
     values, intervals = estimate(_statistic(level), n, seed=seed, resamples=resamples, biased=("ece",), groups=groups)
     intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"], groups=groups)
@@ -107,7 +107,7 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
     intervals["balanced_accuracy"] = interval_of_share(
         level.hit, intervals["balanced_accuracy"], balanced, groups=groups
     )
-    if values["macro_recall"] == values["balanced_accuracy"]:  # no class is guessed that has no photos
+    if values["macro_recall"] == values["balanced_accuracy"]:  # no class without photos is predicted
         intervals["macro_recall"] = intervals["balanced_accuracy"]
     if len(level.labels) > _TOP:
         in_top = level.rank_of_truth < _TOP
@@ -131,7 +131,7 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
 
 
 def _statistic(level: LevelPredictions) -> Statistic:
-    """What is averaged over photos, from their weights."""
+    """A function from weights of the photos to the metrics that are averaged over photos."""
     n_classes = level.probabilities.shape[1]
     means = _photo_scores(level)
 
@@ -144,7 +144,7 @@ def _statistic(level: LevelPredictions) -> Statistic:
 
 
 def _photo_scores(level: LevelPredictions) -> dict[str, np.ndarray]:
-    """float [N] each: what is averaged over photos. Top 3 is undefined where there are no more than three classes."""
+    """Per-photo scores to be averaged, float [N] each. Top 3 is undefined, NaN, with three classes or fewer."""
     truth = level.probability_of_truth
     in_top = level.rank_of_truth < _TOP if len(level.labels) > _TOP else np.full(len(truth), np.nan)
     return {
@@ -177,7 +177,7 @@ def _per_class(
 
 
 def _worst(per_class: Mapping[str, ClassScores]) -> tuple[str, ...]:
-    """The classes of lowest recall among those that have photos, the worst first."""
+    """The classes with the lowest recall among those that have photos, worst first."""
     supported = [label for label, scores in per_class.items() if scores.support]
     return tuple(sorted(supported, key=lambda label: (per_class[label].recall, per_class[label].f1))[:_WORST])
 

@@ -1,4 +1,4 @@
-"""How well photos that show no known pet are separated from those that do."""
+"""How well the pet score separates photos of known pets from out-of-distribution photos."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ACCEPTED = 0.95
 
 
 def ood_metrics(predictions: Predictions, ood: OODPredictions) -> OODMetrics | None:
-    """AUROC of the pet score, FPR at 95% TPR, shares predicted "unknown"; None without scores of the pets.
+    """Compute AUROC of the pet score, FPR at 95% TPR, and shares predicted "unknown"; None if pets have no pet score.
 
-    A pet is the positive: FPR at 95% TPR is the share of out-of-distribution photos that pass the threshold which 95%
-    of the pets pass.
+    Pets are the positives: FPR at 95% TPR is the share of out-of-distribution photos above the threshold that 95% of
+    the pets reach.
     """
     if predictions.pet_score is None:
         return None

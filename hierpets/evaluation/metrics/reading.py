@@ -1,4 +1,4 @@
-"""``metrics.json`` read back and checked, of an evaluation or of a training run."""
+"""Reads and checks the ``metrics.json`` of an evaluation or of a training run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["parse_metrics", "read_json", "read_metrics", "read_run_metrics"]
 
 
 def read_metrics(path: Path) -> Metrics:
-    """The ``metrics.json`` of one evaluation.
+    """Read the ``metrics.json`` of one evaluation.
 
     :raises DataError: it cannot be read, is not JSON, or does not fit the schema.
     """
@@ -24,9 +24,9 @@ def read_metrics(path: Path) -> Metrics:
 
 
 def read_run_metrics(path: Path) -> dict[str, Metrics]:
-    """The ``metrics.json`` of a training run: metrics by how their photos were held out, such as ``validation``.
+    """Read the ``metrics.json`` of a training run: metrics by how their photos were held out, such as ``validation``.
 
-    :raises DataError: it cannot be read, is not JSON, does not fit the schema, or is that of an evaluation.
+    :raises DataError: it cannot be read, is not JSON, does not fit the schema, or belongs to an evaluation.
     """
     content = read_json(path)
     if "schema_version" in content:
@@ -38,9 +38,9 @@ def read_run_metrics(path: Path) -> dict[str, Metrics]:
 
 
 def parse_metrics(content: Any, where: object) -> Metrics:
-    """The metrics of one evaluation, from JSON values.
+    """Parse the metrics of one evaluation from JSON values.
 
-    :raises DataError: they do not fit the schema; names the first problem.
+    :raises DataError: they do not fit the schema; the message names the first problem.
     """
     try:
         return Metrics.model_validate(content)
@@ -49,9 +49,9 @@ def parse_metrics(content: Any, where: object) -> Metrics:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The keys and values of a JSON file.
+    """Read a JSON file that contains an object.
 
-    :raises DataError: it cannot be read, is not JSON, or holds something else.
+    :raises DataError: it cannot be read, is not JSON, or contains something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Whether a stated confidence is an observed frequency: reliability bins and their mean gap."""
+"""Calibration: whether confidences match observed accuracies, by reliability bins and their mean gap."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ N_BINS = 15
 
 
 def expected_calibration_error(confidence: np.ndarray, hit: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float [R] in [0, 1]: the gap between confidence and accuracy in bins of equal width, weighted by their photos.
+    """Expected calibration error, float [R] in [0, 1]: mean gap between confidence and accuracy over bins of equal
+    width, weighted by their photos (Naeini et al., AAAI 2015). NaN without photos.
 
-    ``confidence`` float [N] in [0, 1], ``hit`` bool [N]; ``weights`` float [R, N] weighs the photos of each of R
-    resamples, undefined without photos. (Naeini et al., AAAI 2015.)
+    ``confidence`` float [N] in [0, 1], ``hit`` bool [N]; ``weights`` float [R, N] weighs the photos in each of R
+    resamples.
     """
     gaps = (confidence - hit)[:, None] * np.eye(N_BINS)[_bin_of(confidence)]
     return divide(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1), np.nan)
 
 
 def reliability(confidence: np.ndarray, hit: np.ndarray, groups: np.ndarray | None = None) -> ReliabilityMetrics:
-    """The bins that a reliability diagram shows; arguments as in :func:`expected_calibration_error`, ``groups`` as in
-    :class:`hierpets.evaluation.predictions.Predictions`.
+    """Compute the bins of a reliability diagram. Arguments are as in :func:`expected_calibration_error`, ``groups`` as
+    in :class:`hierpets.evaluation.predictions.Predictions`.
     """
     bins = _bin_of(confidence)
     n = np.bincount(bins, minlength=N_BINS)
@@ -51,10 +52,11 @@ def reliability(confidence: np.ndarray, hit: np.ndarray, groups: np.ndarray | No
 
 
 def chance_error(found: ReliabilityMetrics) -> float:
-    """The expected calibration error that confidences which are right would show: what so few photos make by chance.
+    """Expected calibration error that perfectly calibrated confidences would show by chance with so few photos.
 
-    In each bin the mean absolute deviation of a binomial, by De Moivre's formula (Diaconis and Zabell, "Closed Form
-    Summation for Classical Distributions", Statistical Science 1991), of as many photos as its effective sample size.
+    In each bin it is the mean absolute deviation of a binomial share over as many photos as the bin's effective sample
+    size, by De Moivre's formula (Diaconis and Zabell, "Closed Form Summation for Classical Distributions", Statistical
+    Science 1991).
     """
     from scipy.stats import binom
 
@@ -67,5 +69,5 @@ def chance_error(found: ReliabilityMetrics) -> float:
 
 
 def _bin_of(confidence: np.ndarray) -> np.ndarray:
-    """int [N]: the bin of each confidence, open below and closed above."""
+    """Bin of each confidence, int [N]; a bin includes its upper bound, but not its lower one."""
     return np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)

@@ -1,4 +1,4 @@
-"""The one definition of ``metrics.json``: what is computed, passed on, written, read back and documented."""
+"""The schema of ``metrics.json``: the one definition for computing, writing, reading and documenting metrics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def _without_rounding_error(value: Any) -> Any:
-    """A share that was summed up may end a rounding error above 1."""
+    """Clip a share to 1: sums may exceed it by a rounding error."""
     return min(value, 1.0) if isinstance(value, float) and value < 1 + 1e-9 else value
 
 
@@ -57,7 +57,7 @@ Interval = tuple[float | None, float | None]
 
 
 class _MetricsModel(StrictModel):
-    """Takes NumPy values as they are computed. What is undefined, NaN or infinite, is None: JSON has no other word."""
+    """Accepts NumPy values. NaN and infinity, which JSON lacks, become None."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -116,11 +116,11 @@ class ClassScores(_MetricsModel):
 
     @property
     def effective_size(self) -> float:
-        """The effective sample size; all photos where an older version measured."""
+        """Effective sample size; the number of photos in results of an older version."""
         return self.support if self.effective_n is None else self.effective_n
 
     def recall_among(self, classes: int) -> tuple[float, float]:
-        """The interval of the recall, widened so that those of so many classes hold at once."""
+        """Interval of the recall, widened so that the intervals of so many classes hold at once."""
         return exact_interval(self.recall * self.effective_size, self.effective_size, among=classes)
 
 
@@ -155,7 +155,7 @@ class ReliabilityBin(_MetricsModel):
 
     @property
     def effective_size(self) -> float:
-        """The effective sample size; all photos where an older version measured."""
+        """Effective sample size; the number of photos in results of an older version."""
         return self.n if self.effective_n is None else self.effective_n
 
 
@@ -238,7 +238,7 @@ class NodeTruth(_MetricsModel):
     right_when_answered: Share | None = _about('The same without "unknown".')
 
     def keeps(self, alpha: float) -> bool | None:
-        """Whether at most ``alpha`` of the answers are wrong: None where the interval leaves both open."""
+        """Whether at most ``alpha`` of the answers are wrong; None if the interval allows both."""
         low, high = self.holds_truth_interval or (0.0, 1.0)
         return True if low >= 1 - alpha else False if high < 1 - alpha else None
 
@@ -290,8 +290,8 @@ class SelectiveMetrics(_MetricsModel):
 
     @property
     def broken(self) -> dict[str, NodeTruth]:
-        """Where the photos show that the promise of alpha is not kept: over all of them, under ``""``, or else for a
-        species, under its name, which the others hide.
+        """Where the photos show that the promise of alpha is broken: over all photos, with the key ``""``, or else for
+        single species, with their names as keys.
         """
         if self.alpha is None:
             return {}
@@ -301,7 +301,7 @@ class SelectiveMetrics(_MetricsModel):
 
     @property
     def by_level(self) -> dict[str, SelectiveLevel]:
-        """The levels that were measured."""
+        """The levels that were measured: ``species``, and ``breed`` if breeds are labeled."""
         return {name: found for name, found in (("species", self.species), ("breed", self.breed)) if found}
 
 
@@ -330,7 +330,7 @@ class StressScores(_MetricsModel):
 
     @property
     def finest(self) -> float:
-        """Accuracy at the finest level that is labeled."""
+        """Accuracy at the finest labeled level."""
         return self.species if self.breed is None else self.breed
 
 
@@ -357,12 +357,12 @@ class StressMetrics(_MetricsModel):
 
     @property
     def middle(self) -> StressMean:
-        """The step that is looked at first."""
+        """The mean at step 2, the one to look at first."""
         return next(mean for mean in self.mean if mean.step == 2)
 
     @property
     def worst(self) -> StressStep:
-        """The kind of lowest accuracy at the middle step."""
+        """The kind with the lowest accuracy at step 2."""
         return min((step for step in self.steps if step.step == 2), key=lambda step: step.finest)
 
 
@@ -397,5 +397,5 @@ class Metrics(_MetricsModel):
 
     @property
     def by_level(self) -> dict[str, LevelMetrics]:
-        """The levels that were measured: ``species``, and ``breed`` where breeds are labeled."""
+        """The levels that were measured: ``species``, and ``breed`` if breeds are labeled."""
         return {name: found for name, found in (("species", self.species), ("breed", self.breed)) if found}

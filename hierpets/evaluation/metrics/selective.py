@@ -1,4 +1,4 @@
-"""What is gained by backing off: risk against coverage, and how often the returned prediction is true."""
+"""Selective classification: risk against coverage, and how often the returned prediction is true."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ COVERAGES = (0.80, 0.90, 0.95)
 
 
 def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
-    """float [N]: the share of mistakes among the k+1 most confident photos, k = 0 .. N-1.
+    """Share of mistakes among the k+1 most confident photos, for k = 0 .. N-1; float [N].
 
-    Photos of equal confidence share their mistakes equally, so that the order in which they came does not matter.
+    Photos of equal confidence share their mistakes equally, so that the order of the photos does not matter.
     """
     distinct, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
     mistakes = np.bincount(group, 1.0 - hit, len(distinct)) / sizes
@@ -36,9 +36,10 @@ def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
 
 
 def selective_metrics(predictions: Predictions, *, alpha: float | None = None) -> SelectiveMetrics:
-    """Shares of each level, truth of the returned node, and the risk-coverage trade-off of both levels.
+    """Compute the shares of each level, how often the returned node is true, and the risk-coverage trade-off of both
+    levels.
 
-    ``alpha`` is the share of wrong answers that was promised, None where none was.
+    ``alpha`` is the share of wrong answers that the model promises not to exceed, None if it promises nothing.
     """
     named = predictions.level != UNKNOWN
     breed = breed_level(predictions)
@@ -48,7 +49,7 @@ def selective_metrics(predictions: Predictions, *, alpha: float | None = None) -
         answers=_answer_shares(predictions.level),
         node=_node_truth(predictions),
         breed_sets=_set_truth(predictions),
-        species=_trade_off(species_level(predictions), named, _species_named_rightly(predictions)),
+        species=_trade_off(species_level(predictions), named, _is_named_species_right(predictions)),
         breed=_breed_trade_off(predictions, breed, as_breed) if breed else None,
     )
 
@@ -58,22 +59,22 @@ def _answer_shares(level: np.ndarray) -> AnswerShares:
     return AnswerShares(n=len(level), breed=breed, species=species, unknown=unknown)
 
 
-def _species_named_rightly(predictions: Predictions) -> np.ndarray:
+def _is_named_species_right(predictions: Predictions) -> np.ndarray:
     return predictions.named_species == predictions.species_true
 
 
-def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
+def _is_named_breed_right(predictions: Predictions) -> np.ndarray:
     known = predictions.breed_known
     return (predictions.node[known] == predictions.leaf_true[known]) & (predictions.level[known] == BREED)
 
 
 def _node_truth(predictions: Predictions) -> AllNodeTruth:
-    """How often the prediction holds the truth, over all and by species.
+    """How often the prediction is the label or an ancestor of it, over all photos and by species.
 
-    A breed of the correct species cannot be judged on a photo whose breed is not labeled: such photos are left out and
-    counted.
+    A prediction at breed level of the correct species cannot be judged if the photo's breed is not labeled: such photos
+    are counted, but left out.
     """
-    right_species = _species_named_rightly(predictions)
+    right_species = _is_named_species_right(predictions)
     as_breed, as_set = predictions.level == BREED, predictions.set_sizes > 0
     judged = ~((as_breed | as_set) & right_species & (predictions.leaf_true < 0))
     per_species = {}
@@ -86,7 +87,7 @@ def _node_truth(predictions: Predictions) -> AllNodeTruth:
 
 
 def _set_truth(predictions: Predictions) -> SetTruth:
-    """Among the photos whose breed is labeled: how many are answered by a set of breeds, and how often it holds it."""
+    """How many photos with a labeled breed are answered by a set of breeds, and how often it contains the true one."""
     known, sizes = predictions.breed_known, predictions.set_sizes
     sets = known & (sizes > 0)
     n, holds = int(known.sum()), predictions.set_holds_truth[sets]
@@ -111,18 +112,17 @@ def _truth_of(predictions: Predictions, judged: np.ndarray) -> NodeTruth:
 
 
 def _breed_trade_off(predictions: Predictions, breed: LevelPredictions, as_breed: np.ndarray) -> SelectiveLevel:
-    """The confidence in a breed is what the decision looks at: that it is listed, and that it is this one."""
+    """Trade-off by the confidence that the decision uses: the probability that the breed is listed, and is this one."""
     listed = 1.0 if predictions.listed is None else predictions.listed[predictions.breed_known]
-    return _trade_off(breed, as_breed, _breed_named_rightly(predictions), confidence=breed.confidence * listed)
+    return _trade_off(breed, as_breed, _is_named_breed_right(predictions), confidence=breed.confidence * listed)
 
 
 def _trade_off(
     level: LevelPredictions, answered: np.ndarray, right: np.ndarray, *, confidence: np.ndarray | None = None
 ) -> SelectiveLevel:
-    """Coverage and risk of the predictions returned, and of every other threshold on the confidence [N], by default
-    that of the level.
+    """Coverage and risk of the returned predictions, and of every other threshold on the ``confidence`` [N].
 
-    AURC is the mean risk over all coverages (Geifman et al., ICLR 2019).
+    The default is the level's confidence. AURC is the mean risk over all coverages (Geifman et al., ICLR 2019).
     """
     risk = risk_coverage(level.confidence if confidence is None else confidence, level.hit)
     n = len(risk)

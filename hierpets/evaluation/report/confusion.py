@@ -18,12 +18,12 @@ from hierpets.text import counted, pretty
 __all__ = ["breed_confusions", "species_confusion"]
 
 _ELSEWHERE = "another species"
-# The least and the most opaque a cell may be, so that ink on it stays readable in both themes.
+# Limits of a cell's opacity, so that text on it stays readable in both themes.
 _FAINT, _STRONG = 0.06, 0.5
 
 
 def species_confusion(metrics: Metrics) -> Drawing:
-    """The one matrix of all species."""
+    """Draw the confusion matrix of the species."""
     matrix = metrics.species.confusion_matrix
     return _confusion(
         np.array(matrix.counts), matrix.labels, name="confusion_species", title="Confusion matrix: species"
@@ -31,12 +31,12 @@ def species_confusion(metrics: Metrics) -> Drawing:
 
 
 def breed_confusions(breed: LevelMetrics, tree: Mapping[str, Sequence[str]]) -> Iterator[Drawing]:
-    """One matrix for each species, of the breeds that have photos or are predicted, confused ones side by side."""
+    """Draw a matrix per species, of the breeds that have photos or are predicted, with confused breeds side by side."""
     labels, counts = breed.confusion_matrix.labels, np.array(breed.confusion_matrix.counts)
-    for s, (species, whole) in enumerate(tree.items()):
-        place = {name: labels.index(f"{species}/{name}") for name in whole}
-        breeds = [name for name, row in place.items() if counts[row].any() or counts[:, row].any()]
-        rows = np.array([place[name] for name in breeds], dtype=int)
+    for s, (species, all_breeds) in enumerate(tree.items()):
+        index = {name: labels.index(f"{species}/{name}") for name in all_breeds}
+        breeds = [name for name, row in index.items() if counts[row].any() or counts[:, row].any()]
+        rows = np.array([index[name] for name in breeds], dtype=int)
         if len(rows) < 2 or not counts[rows].any():
             continue
         within = counts[np.ix_(rows, rows)]
@@ -54,7 +54,7 @@ def breed_confusions(breed: LevelMetrics, tree: Mapping[str, Sequence[str]]) -> 
 def _confusion(
     counts: np.ndarray, names: Sequence[str], *, name: str, title: str, elsewhere: np.ndarray | None = None
 ) -> Drawing:
-    """Blue is right, red is wrong, deeper the larger the share of the row."""
+    """Draw a confusion matrix. Blue is right, red is wrong; the larger the share of the row, the deeper the color."""
     columns = [short(n) for n in names]
     if elsewhere is not None and elsewhere.any():
         counts = np.column_stack([counts, elsewhere])
@@ -90,7 +90,7 @@ def _cell(axes: Axes, at: tuple[int, int], *, count: int, share: float, right: b
     axes.add_patch(Rectangle(at, 1, 1, facecolor=ACCENT if right else BAD, alpha=alpha, linewidth=0))
     size = 9 if count < 1000 else 7
     text = axes.text(at[0] + 0.5, at[1] + 0.5, str(count), ha="center", va="center", fontsize=size, color=INK)
-    text.set_in_layout(False)  # it lies inside the axes, and measuring hundreds takes seconds
+    text.set_in_layout(False)  # it is inside the axes anyway, and measuring hundreds of texts takes seconds
 
 
 def _matrix_axes(axes: Axes, rows: list[str], columns: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A matplotlib figure as PNG for a slide and as SVG that takes its colors from the page."""
+"""Renders a matplotlib figure as PNG, for slides, and as SVG that takes its colors from the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hierpets.text import pretty
 
 __all__ = ["ACCENT", "BAD", "INK", "LINE", "MUTED", "PANEL", "SERIES", "Drawing", "draw", "short"]
 
-# The colors of the light page. In the SVG each becomes the CSS variable of its name, so that a dark page recolors it.
+# The colors of the light theme. In the SVG each is replaced by a CSS variable, so that the dark theme can recolor it.
 PANEL, INK, MUTED, LINE = "#fefefe", "#17202b", "#566273", "#d8dee6"
 ACCENT, BAD = "#1f5fbf", "#b3261e"
 SERIES = (ACCENT, "#b45309", "#1b7a4b", "#7b3fb0", "#0b7285")
@@ -77,7 +77,7 @@ def draw(
         painted.append(figure)
 
     with mpl.rc_context(_STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
-        # matplotlib's own font may lack a script that a class is named in; the page writes it with the reader's fonts.
+        # matplotlib's font may lack the script of a class name; in the page, the browser's fonts are used.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         png = figure_png(paint_and_keep, size, dpi=_PNG_DPI)
         svg = _svg(painted[0])
@@ -86,13 +86,13 @@ def draw(
 
 
 def short(label: str) -> str:
-    """A pretty name that leaves room for the figure."""
+    """Return the pretty name of a label, shortened to leave room for the figure."""
     name = pretty(label)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as it was laid out for the PNG: laying out takes as long as drawing, so it is done once."""
+    """Render a figure with the layout computed for the PNG: computing it again would take as long as drawing."""
     figure.set_layout_engine("none")
     figure.set_facecolor("none")
     content = io.StringIO()
@@ -101,7 +101,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _inline(svg: str, alt: str) -> str:
-    """The bare ``<svg>`` element: no prolog, no metadata, no group ids that would meet again on the page."""
+    """Reduce an SVG to its ``<svg>`` element, without metadata and without group ids, which would clash on the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)

@@ -1,4 +1,4 @@
-"""The figures of a report, each from the numbers of ``metrics.json`` alone."""
+"""The figures of a report, drawn from the numbers of ``metrics.json`` alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CURVE = (4.4, 3.5)
 
 
 def breed_bars(breed: LevelMetrics, tree: Tree) -> Iterator[Drawing]:
-    """Recall of each breed with its interval, one figure per species, the worst at the top."""
+    """Draw the recall of each breed with its interval, one figure per species, the worst breed at the top."""
     for s, (species, breeds) in enumerate(tree.items()):
         scores = {b: breed.per_class[f"{species}/{b}"] for b in breeds if breed.per_class[f"{species}/{b}"].support}
         if scores:
@@ -56,7 +56,7 @@ def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
 
 
 def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
-    """Accuracy against confidence in bins, and how many photos are in each."""
+    """Draw accuracy against confidence in bins, and the number of photos in each."""
     bins = [b for b in level.calibration.bins if b.n]
 
     def paint(figure: Figure) -> None:
@@ -68,7 +68,7 @@ def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
         most = max(b.n for b in bins)
         top.scatter(x, y, [10 + 70 * b.n / most for b in bins], color=ACCENT, label="this model", zorder=3)
         top.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="accuracy")
-        figure.legend(loc="outside upper left", ncols=2)  # inside, it would cover intervals of few photos
+        figure.legend(loc="outside upper left", ncols=2)  # inside, it would cover the wide intervals of small bins
         below.bar([b.low for b in bins], [b.n for b in bins], [b.high - b.low for b in bins], align="edge",
                   color=ACCENT, alpha=0.45, edgecolor=PANEL)  # fmt: skip
         below.set(xlabel="confidence", ylabel="photos")
@@ -87,7 +87,7 @@ def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
 
 
 class _CurveKind(NamedTuple):
-    """What one kind of curve shows: its labels, its points, and the area under it."""
+    """A kind of curve: its labels and style, and how to get its points and areas from the metrics."""
 
     title: str
     xlabel: str
@@ -124,41 +124,41 @@ _CURVES = {
 
 
 def curves(level: LevelMetrics, name: str, kind: Literal["roc", "pr"]) -> Drawing | None:
-    """ROC or precision-recall of each class against the rest; the three of least area are named.
+    """Draw the ROC or precision-recall curve of each class against the rest, and name the three with the smallest area.
 
-    None when no class has both photos and others against it.
+    Return None if no class has both photos of its own and photos of others.
     """
-    shown = _CURVES[kind]
-    found = {label: shown.points(c) for label, c in level.curves.items() if c}
+    curve = _CURVES[kind]
+    found = {label: curve.points(c) for label, c in level.curves.items() if c}
     if not found:
         return None
-    areas = {label: shown.area(level.per_class[label]) or 0.0 for label in found}
+    areas = {label: curve.area(level.per_class[label]) or 0.0 for label in found}
     named = sorted(areas, key=lambda label: areas[label])[:3]
     names = told_apart(areas)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         for points in (points for label, points in found.items() if label not in named):
-            axes.plot(*points, color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=shown.drawstyle)
+            axes.plot(*points, color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=curve.drawstyle)
         for color, label in zip(SERIES[::-1], named, strict=False):
             key = f"{short(names[label])} {areas[label]:.3f}"
-            axes.plot(*found[label], color=color, drawstyle=shown.drawstyle, label=key)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=shown.xlabel, ylabel=shown.ylabel)
-        axes.legend(loc=shown.legend)
+            axes.plot(*found[label], color=color, drawstyle=curve.drawstyle, label=key)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=curve.xlabel, ylabel=curve.ylabel)
+        axes.legend(loc=curve.legend)
 
-    mean = f"mean area {shown.mean_area(level):.3f} over {len(found)} classes"
+    mean = f"mean area {curve.mean_area(level):.3f} over {len(found)} classes"
     return draw(
         f"{kind}_{name}",
         paint,
         size=_CURVE,
-        title=f"{shown.title}: {name}",
+        title=f"{curve.title}: {name}",
         caption=f"Each class against the rest; the three with the smallest area are named; {mean}.",
-        alt=f"{shown.title} curves of the {name}: {mean}.",
+        alt=f"{curve.title} curves of the {name}: {mean}.",
     )
 
 
 def risk_coverage_curve(selective: SelectiveMetrics) -> Drawing:
-    """The error rate when only the most confident photos are kept, and where the model's own threshold stands."""
+    """Draw the error rate among the most confident photos, and mark the predictions that the model returned."""
     levels = selective.by_level
 
     def paint(figure: Figure) -> None:
@@ -187,7 +187,7 @@ def risk_coverage_curve(selective: SelectiveMetrics) -> Drawing:
 
 
 def answer_levels(selective: SelectiveMetrics) -> Drawing:
-    """The levels of the predictions for each species."""
+    """Draw the shares of each level among the predictions, per species."""
     per_species = selective.node.per_species
     shades = {"breed": (ACCENT, 0.75), "species": (ACCENT, 0.3), "unknown": (MUTED, 0.35)}
 

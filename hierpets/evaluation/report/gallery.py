@@ -1,4 +1,4 @@
-"""The worst mistakes, as thumbnails inside the page."""
+"""The gallery of the worst mistakes, as thumbnails embedded in the page."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from hierpets.thumbnails import data_uri
 __all__ = ["Mistake", "Overlay", "Photos", "worst_mistakes"]
 
 Photos = Callable[[str], np.ndarray]
-"""From a photo's path to RGB uint8 [H, W, 3]; raises ``HierpetsError`` when it cannot be read."""
+"""Reads the photo at a path as RGB uint8 [H, W, 3]; raises ``HierpetsError`` if it cannot be read."""
 
 _THUMBNAIL = 320  # pixels of the longer side
-_OF_A_KIND = 2
+_MAX_OF_A_KIND = 2
 
 
 class Overlay(Protocol):
-    """Shows which part of a photo spoke for a leaf."""
+    """Shows which part of a photo counted as evidence for a leaf."""
 
     def __call__(self, path: str, *, leaf: int) -> np.ndarray | None:
-        """RGB uint8 [H, W, 3], or None when there is nothing to show."""
+        """Return the photo with the evidence, RGB uint8 [H, W, 3], or None if there is nothing to show."""
         ...
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: its record, its path in short, its pictures as data URIs.
+    """One mistake: its record, its shortened path, and its pictures as data URIs.
 
-    ``top`` are the most probable leaves as the prediction states them, less probable than those of the record where the
-    breed may be none of those listed. ``breeds`` are those that the answer leaves open. ``wrong_answer``: whether the
-    answer is wrong, not the most probable leaf alone; ``cross_species``: whether even the species of that leaf is.
+    ``top`` are the most probable leaves with the probabilities that the prediction states: lower than those of the
+    record if the breed may not be listed. ``breeds`` are those of an answer that is a set of breeds. ``wrong_answer``
+    says whether the answer is wrong, and not only the most probable leaf; ``cross_species`` whether that leaf is of
+    another species.
     """
 
     record: EvaluationRecord
@@ -56,13 +57,13 @@ class Mistake:
 def worst_mistakes(
     predictions: Predictions, *, count: int, photos: Photos | None, overlay: Overlay | None
 ) -> list[Mistake]:
-    """At most ``count`` photos whose most probable leaf is wrong: wrong answers first, then wrong species, then by how
-    much more probable the wrong leaf than the true one.
+    """Return at most ``count`` photos whose most probable leaf is wrong: wrong answers first, then wrong species, then
+    by how much more probable the wrong leaf is than the true one.
 
-    An answer that backs off to what is true is none that is wrong. A photo whose breed is not labeled is a mistake when
-    its species is wrong. The same confusion is shown twice at most, so that the gallery shows many kinds of mistakes.
+    An answer that backs off to a true one, such as the species, is not wrong. A photo whose breed is not labeled is a
+    mistake if its species is wrong. The same confusion is shown at most twice, so that the gallery is diverse.
     """
-    rows = _of_many_kinds(predictions, _worst_rows(predictions))[:count]
+    rows = _limit_repeats(predictions, _worst_rows(predictions))[:count]
     short = inside(predictions.paths)
     return list(_mistakes(predictions.take(rows), [short[i] for i in rows], photos, overlay)) if rows.size else []
 
@@ -82,13 +83,14 @@ def _worst_rows(predictions: Predictions) -> np.ndarray:
     return order[severity[order] > 0]
 
 
-def _of_many_kinds(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
+def _limit_repeats(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
+    """Keep the first few rows of each kind of confusion."""
     seen: Counter[tuple[int, int, int]] = Counter()
     kept = []
     for i in rows:
         kind = (int(predictions.species_true[i]), int(predictions.leaf_true[i]), int(predictions.top_leaf[i]))
         seen[kind] += 1
-        if seen[kind] <= _OF_A_KIND:
+        if seen[kind] <= _MAX_OF_A_KIND:
             kept.append(i)
     return np.array(kept, dtype=int)
 
@@ -111,13 +113,13 @@ def _mistakes(
 
 
 def _top(predictions: Predictions, i: int) -> tuple[LeafProbability, ...]:
-    """Of one photo; none where only the joint probabilities are known."""
+    """Return the stated top leaves of one photo; empty if only the joint probabilities are known."""
     top = predictions.top[i] if predictions.top else ()
     return tuple(LeafProbability(**leaf._asdict(), probability=p) for leaf, p in top)
 
 
 def _picture(load: Callable[[str], np.ndarray | None], path: str) -> str | None:
-    """None for a photo that has been removed since the evaluation."""
+    """Return a thumbnail as a data URI; None if the photo has been removed since, or there is nothing to show."""
     try:
         pixels = load(path)
     except HierpetsError:

@@ -1,4 +1,4 @@
-"""The headline of a report: in words, the strengths and weaknesses of the model, and caveats."""
+"""The headline of a report: the model's strengths, weaknesses and caveats in words."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from hierpets.text import capital, counted, join_words, percent, pretty, told_ap
 
 __all__ = ["Headline", "headline"]
 
-# Past the first a number is a strength, if its interval excludes the second, past which it is a weakness; a number in
-# between is not mentioned.
+# A number better than the first threshold is a strength, if its interval excludes the second; one worse than the second
+# is a weakness; one in between is not mentioned.
 _GOOD_SPECIES, _BAD_SPECIES = 0.98, 0.95
 _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _GOOD_RISK, _BAD_RISK = 0.05, 0.10
 _PETS_REJECTED = 0.05
-_LEAST_COVERAGE = 0.5  # of the photos, that a breed is named for
-_MANY_UNKNOWN = 0.2  # of the pets: hard photos take fewer, a model that promises nothing takes all
+_LEAST_COVERAGE = 0.5  # share of the photos for which a breed is named
+_MANY_UNKNOWN = 0.2  # share of the pets: lower for hard photos, 1 for a model that promises nothing
 _SEPARATES = 0.99  # AUROC
 _GOOD_LOSS, _BAD_LOSS = 0.03, 0.05  # of accuracy, at the middle step of a stress test
 _FEW_PHOTOS = 10
@@ -44,7 +44,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """One sentence for all, then lists of sentences."""
+    """A summary in one sentence, and lists of sentences."""
 
     verdict: str
     strengths: tuple[str, ...]
@@ -53,7 +53,7 @@ class Headline:
 
 
 def headline(metrics: Metrics) -> Headline:
-    """The headline of a ``metrics.json``."""
+    """Summarize metrics in words."""
     return Headline(
         verdict=_verdict(metrics),
         strengths=tuple(_strengths(metrics)),
@@ -85,17 +85,17 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
     yield from _kept_promise(metrics.selective)
     if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION and _surely_rejected(metrics.ood):
         yield _rejected(metrics.ood)
-    if metrics.stress is not None and _bears_stress(metrics.stress.middle):
+    if metrics.stress is not None and _is_robust(metrics.stress.middle):
         yield _stressed(metrics.stress)
 
 
-def _bears_stress(middle: StressMean) -> bool:
-    """Whether corrupted photos cost little, and so many were measured that they cannot cost much."""
+def _is_robust(middle: StressMean) -> bool:
+    """Whether corruption costs little accuracy, and enough photos were measured to rule out that it costs much."""
     high = middle.loss_interval[1]
     return middle.loss <= _GOOD_LOSS and high is not None and high <= _BAD_LOSS
 
 
-def _suffers_stress(middle: StressMean) -> bool:
+def _is_fragile(middle: StressMean) -> bool:
     return middle.loss > _BAD_LOSS
 
 
@@ -130,13 +130,13 @@ def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 
 
 def _surely_calibrated(breed: LevelMetrics) -> bool:
-    """Whether so many photos were measured that the confidence cannot be far off on the whole."""
-    sure = breed.calibration.mean_confidence
-    return all(bound is not None and abs(bound - sure) <= _BAD_ECE for bound in breed.intervals["accuracy"])
+    """Whether enough photos were measured to rule out that the mean confidence is far from the accuracy."""
+    confidence = breed.calibration.mean_confidence
+    return all(bound is not None and abs(bound - confidence) <= _BAD_ECE for bound in breed.intervals["accuracy"])
 
 
 def _surely_right(selective: SelectiveLevel) -> bool:
-    """Whether few of the breeds that are named are wrong, and so many are named that not many more can be."""
+    """Whether few of the named breeds are wrong, and enough are named to rule out that many would be."""
     named = round(selective.coverage * selective.n)
     if selective.risk is None or selective.risk > _GOOD_RISK:
         return False
@@ -146,23 +146,23 @@ def _surely_right(selective: SelectiveLevel) -> bool:
 def _weaknesses(metrics: Metrics) -> Iterator[str]:
     for clause in broken_promises(metrics.selective):
         yield f"The model {clause}. The promise is for photos like those that the model was calibrated on."
-    yield from _no_better_than_guessing(metrics)
+    yield from _no_better_than_majority(metrics)
     yield from _missed_species(metrics.species)
     if metrics.ood is None and metrics.selective.answers.unknown > _MANY_UNKNOWN:
         yield f"Answers {percent(metrics.selective.answers.unknown)} of the photos as unknown."
     if metrics.breed is not None:
         yield from _bad_breeds(metrics, metrics.breed)
-        yield from _silent(metrics, metrics.breed)
+        yield from _low_coverage(metrics, metrics.breed)
     if metrics.ood is not None:
         yield from _bad_rejection(metrics.ood)
-    if metrics.stress is not None and _suffers_stress(metrics.stress.middle):
+    if metrics.stress is not None and _is_fragile(metrics.stress.middle):
         yield _stressed(metrics.stress)
 
 
 def _kept_promise(selective: SelectiveMetrics) -> Iterator[str]:
-    """A model that hardly answers keeps any promise, which is no feat."""
-    silent = selective.answers.unknown > _MANY_UNKNOWN
-    if selective.alpha is not None and selective.node.keeps(selective.alpha) and not selective.broken and not silent:
+    """Praise a kept promise, unless the model rarely answers: it then keeps any promise easily."""
+    evasive = selective.answers.unknown > _MANY_UNKNOWN
+    if selective.alpha is not None and selective.node.keeps(selective.alpha) and not selective.broken and not evasive:
         yield f"Keeps its promise of {promised_share(selective.alpha)}: {right_or_parent(selective.node)}."
 
 
@@ -178,8 +178,8 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
         yield f"{percent(1 - within, 0)} of its breed mistakes name another species."
 
 
-def _silent(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
-    """Breeds that it would get right and does not name; one that gets few right is right to name few."""
+def _low_coverage(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
+    """Report a model that names few breeds although it gets most right; one that gets few right should name few."""
     selective = metrics.selective.breed
     if selective and selective.coverage < _LEAST_COVERAGE <= breed.accuracy:
         yield (
@@ -189,17 +189,17 @@ def _silent(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 
 
 def _miscalibrated(breed: LevelMetrics) -> str:
-    sure, right = breed.calibration.mean_confidence, breed.accuracy
-    word = "Overconfident" if sure > right else "Underconfident"
-    if abs(sure - right) < breed.ece / 2:
+    confidence, accuracy = breed.calibration.mean_confidence, breed.accuracy
+    word = "Overconfident" if confidence > accuracy else "Underconfident"
+    if abs(confidence - accuracy) < breed.ece / 2:
         word = "Sometimes overconfident, sometimes underconfident"
     return (
-        f"{word}: off by {100 * breed.ece:.1f} points on average; mean confidence {percent(sure, 0)}, "
-        f"accuracy {percent(right, 0)}."
+        f"{word}: off by {100 * breed.ece:.1f} points on average; mean confidence {percent(confidence, 0)}, "
+        f"accuracy {percent(accuracy, 0)}."
     )
 
 
-def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
+def _no_better_than_majority(metrics: Metrics) -> Iterator[str]:
     for name, level in metrics.by_level.items():
         low, majority = level.intervals["accuracy"][0], level.majority_class
         if majority.accuracy < 1 and low is not None and low <= majority.accuracy:
@@ -211,11 +211,11 @@ def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
 
 
 def _missed_species(species: LevelMetrics) -> Iterator[str]:
-    """Species whose recall lies well below the accuracy that everybody looks at, or is all that there is to look at."""
+    """Report species whose recall is well below the overall accuracy, or low, if only one species has photos."""
     alone = sum(scores.support > 0 for scores in species.per_class.values()) == 1
-    hidden, least = ("", 0.98) if alone else ("Accuracy hides it: ", min(species.accuracy - 0.02, 0.98))
+    hidden, threshold = ("", 0.98) if alone else ("Accuracy hides it: ", min(species.accuracy - 0.02, 0.98))
     for name, scores in species.per_class.items():
-        if scores.support and scores.recall < least:
+        if scores.support and scores.recall < threshold:
             missed = scores.support - round(scores.recall * scores.support)
             mistaken_for, times = _most_mistaken_for(species.confusion_matrix, name)
             yield (
@@ -225,15 +225,16 @@ def _missed_species(species: LevelMetrics) -> Iterator[str]:
 
 
 def _weak_breeds(breed: LevelMetrics) -> Iterator[str]:
-    """The breeds of low recall whose interval rules out that they are good, or as good as the average photo; among so
-    many breeds, for the least of many recalls is low by chance.
+    """Report breeds with a low recall whose interval rules out that they are good, or as good as the average photo.
+
+    Intervals are widened for the number of breeds, because the lowest of many recalls is low by chance.
     """
-    least = min(_GOOD_RECALL, breed.accuracy)
+    threshold = min(_GOOD_RECALL, breed.accuracy)
     supported = {label: scores for label, scores in breed.per_class.items() if scores.support}
     weak = {
         label: scores
         for label, scores in supported.items()
-        if scores.recall < _BAD_RECALL and scores.recall_among(len(supported))[1] < least
+        if scores.recall < _BAD_RECALL and scores.recall_among(len(supported))[1] < threshold
     }
     names = told_apart(breed.confusion_matrix.labels)
     for label, scores in sorted(weak.items(), key=lambda item: item[1].recall)[:_NAMED]:
@@ -275,7 +276,7 @@ def _surely_rejected(ood: OODMetrics) -> bool:
 
 
 def _stressed(stress: StressMetrics) -> str:
-    """How much moderate corruption costs, and what costs most."""
+    """Say how much accuracy moderate corruption costs, and which kind costs most."""
     middle, worst = stress.middle, stress.worst
     low, high = (100 * (bound or 0.0) for bound in middle.loss_interval)
     return (
@@ -292,7 +293,7 @@ def _most_mistaken_for(matrix: ConfusionMatrix, label: str) -> tuple[str, int]:
 
 
 def _species_by_breed_accuracy(metrics: Metrics) -> tuple[str | None, str | None]:
-    """The species of highest and of lowest breed accuracy, when the gap is three points or more and no chance."""
+    """Species with the highest and the lowest breed accuracy, if the gap is at least three points and not chance."""
     accuracy = {species: found.accuracy for species, found in metrics.breed_by_species.items()}
     best, worst = max(accuracy, key=lambda s: accuracy[s]), min(accuracy, key=lambda s: accuracy[s])
     (low, _), (_, high) = (
@@ -303,7 +304,7 @@ def _species_by_breed_accuracy(metrics: Metrics) -> tuple[str | None, str | None
 
 
 def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:
-    """The share of breed mistakes whose species is right; None with fewer than ten mistakes."""
+    """Share of breed mistakes whose species is right; None with fewer than ten mistakes."""
     counts = np.array(matrix.counts)
     species = np.array([label.partition("/")[0] for label in matrix.labels])
     mistakes = counts.sum() - counts.trace()
@@ -347,5 +348,5 @@ def _caveats(metrics: Metrics) -> Iterator[str]:
             f"The photos are imbalanced, {least:,} to {most:,} for each of the {noun}: prefer the macro averages "
             "to accuracy."
         )
-    if (stress := metrics.stress) is not None and not (_bears_stress(stress.middle) or _suffers_stress(stress.middle)):
+    if (stress := metrics.stress) is not None and not (_is_robust(stress.middle) or _is_fragile(stress.middle)):
         yield _stressed(stress)

@@ -1,4 +1,4 @@
-"""The order in which breeds that are confused with each other stand side by side."""
+"""Orders breeds so that those that are confused with each other are side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["confused_together"]
 
 
 def confused_together(counts: np.ndarray) -> np.ndarray:
-    """A permutation int [C] of the classes of a confusion matrix int [C, C].
+    """Order the classes of a confusion matrix, int [C, C]; return a permutation, int [C].
 
-    Average-linkage clustering on how often two classes are taken for each other, leaves in the optimal order
-    (Bar-Joseph et al. 2001). Without any confusion the order is unchanged.
+    It is the optimal leaf order (Bar-Joseph et al. 2001) of average-linkage clustering by how often two classes are
+    taken for each other. Without any confusion the order is unchanged.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform

@@ -29,7 +29,7 @@ __all__ = ["figure_sections", "page_environment", "render_report"]
 
 
 def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
-    """All figures by the section of the page that shows them."""
+    """Draw all figures, by the section of the page that shows them."""
     levels, breed, tree = metrics.by_level, metrics.breed, metrics.taxonomy
     curves = [figures.curves(level, name, kind) for name, level in levels.items() for kind in ("roc", "pr")]
     return {
@@ -46,7 +46,7 @@ def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
 
 
 def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]], mistakes: list[Mistake]) -> str:
-    """The page. Names of classes and photos are escaped; the page forbids itself scripts and any request."""
+    """Render the page. Names of classes and photos are escaped; the page's policy forbids scripts and any request."""
     environment = page_environment()
     environment.filters |= {"percent": percent, "pretty": pretty, "number": _number, "interval": _interval}
     environment.filters["promised"] = promised_share
@@ -62,7 +62,7 @@ def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]],
 
 
 def page_environment(*packages: str) -> jinja2.Environment:
-    """Templates of pages: those of ``packages``, and those of the report, which share its looks."""
+    """Make an environment with the templates of ``packages`` and those of the report, which define the common style."""
     folders = [jinja2.PackageLoader(package) for package in (*packages, "hierpets.evaluation.report")]
     return jinja2.Environment(
         loader=jinja2.ChoiceLoader(folders),
@@ -78,7 +78,7 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _interval(bounds: Sequence[float]) -> str:
-    """Of shares, in percent: "95.3 – 97.8"."""
+    """Format an interval of shares in percent: "95.3 – 97.8"."""
     return " – ".join(f"{100 * bound:.1f}" for bound in bounds)
 
 
@@ -88,14 +88,14 @@ def _levels(metrics: Metrics) -> dict[str, LevelMetrics]:
 
 
 class _Row(NamedTuple):
-    """A row of the table: its name, the field of :class:`LevelMetrics`, and whether that is a share of photos."""
+    """A row of the table: its name, the field of :class:`LevelMetrics`, and whether to show it in percent."""
 
     name: str
     field: str
     is_share: bool
 
 
-# Support stands first and accuracy last: accuracy hides too much to be what is read first.
+# Accuracy is last, since it hides too much to be read first.
 _ROWS = (
     _Row("macro recall", "macro_recall", True),
     _Row("macro precision", "macro_precision", True),
@@ -111,7 +111,7 @@ _ROWS = (
     _Row("accuracy", "accuracy", True),
 )
 
-# Terms of the tables, each explained as metrics.json explains its number.
+# Terms of the tables, each with the field of the schema whose description explains it.
 _TERMS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("recall of a class", ClassScores, "recall"),
     ("precision of a class", ClassScores, "precision"),
@@ -127,7 +127,7 @@ _TERMS: tuple[tuple[str, type[BaseModel], str], ...] = (
 
 
 def _glance(metrics: Metrics) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Rows of (name, [(value, interval) for each level])."""
+    """Yield the rows of the summary table: name and (value, interval) for each level."""
     levels = _levels(metrics).values()
     yield "photos", [(f"{level.n:,}", "") for level in levels]
     supported = [sum(c.support > 0 for c in level.per_class.values()) for level in levels]
@@ -141,7 +141,7 @@ def _value(level: LevelMetrics, row: _Row) -> tuple[str, str]:
     value, interval = getattr(level, row.field), level.intervals.get(row.field)
     shown = percent(value) if row.is_share else _number(value)
     bounds = [bound for bound in interval or () if bound is not None]
-    # Resamples that all agree say nothing: the interval would be a point.
+    # If all resamples agree, the interval is a single point, which says nothing.
     if len(set(bounds)) < 2:
         return shown, ""
     return shown, _interval(bounds) if row.is_share else " – ".join(map(_number, bounds))

@@ -1,4 +1,4 @@
-"""The figure of a stress test: what each kind of corruption does, step by step."""
+"""The figure of a stress test: the effect of each kind of corruption, step by step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = 3
 
 
 def stress_figure(stress: StressMetrics) -> Drawing:
-    """Accuracy, right answers and false alarms against the step, one small plot for each kind; step 0 is unchanged."""
+    """Draw accuracy, right answers and false alarms against the step, one plot per kind; step 0 is unchanged."""
     kinds = {kind: [stress.unchanged, *steps] for kind, steps in groupby(stress.steps, key=lambda step: step.kind)}
     lines = _lines(stress.unchanged)
 
@@ -41,7 +41,7 @@ def stress_figure(stress: StressMetrics) -> Drawing:
 
 
 def _lines(scores: StressScores) -> dict[str, str]:
-    """What is drawn, by its field."""
+    """Names of the lines to draw, by field of the scores."""
     breed = {} if scores.breed is None else {"breed": "breed accuracy"}
     return breed | {"species": "species accuracy", "holds_truth": "right or parent", "unknown": "called unknown"}
 

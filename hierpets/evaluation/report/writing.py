@@ -1,4 +1,4 @@
-"""An evaluation on disk: ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``."""
+"""Writes an evaluation: ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["EVALUATION", "REPORT_FILE", "write_evaluation"]
 
 REPORT_FILE = "report.html"
 EVALUATION = (METRICS_FILE, RECORDS_FILE, REPORT_FILE, "figures")
-"""What the folder of an evaluation holds."""
-MISTAKES = 12  # in the gallery, at most
+"""Names of the files and folders in the folder of an evaluation."""
+MISTAKES = 12  # maximum number in the gallery
 
 
 def write_evaluation(
@@ -28,11 +28,11 @@ def write_evaluation(
     photos: Photos | None = None,
     overlay: Overlay | None = None,
 ) -> None:
-    """Write everything of one evaluation into the folder ``out``, all of it or nothing.
+    """Write all files of an evaluation into the folder ``out``, or none if that fails.
 
-    ``metrics`` is what ``evaluate_predictions`` gave for these predictions. ``photos`` loads the photo of a path for
-    the gallery of the worst mistakes, ``overlay`` shows what spoke for the wrong leaf; without them their places
-    are left out.
+    ``metrics`` are those that ``evaluate_predictions`` computed from the predictions. ``photos`` reads photos for the
+    gallery of the worst mistakes, ``overlay`` shows the evidence for the wrong leaf; without them, the gallery has no
+    such pictures.
     """
     worst = worst_mistakes(predictions, count=MISTAKES, photos=photos, overlay=overlay)
     sections = figure_sections(metrics)
@@ -46,4 +46,4 @@ def write_evaluation(
     }
     write_all(out, contents)
     for stale in set((out / "figures").glob("*.png")) - {out / name for name in contents}:
-        stale.unlink()  # of the evaluation that was here before, of other classes
+        stale.unlink()  # left from an earlier evaluation with other classes

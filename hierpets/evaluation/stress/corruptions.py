@@ -1,7 +1,7 @@
-"""What phones, messengers and people do to photos, in three steps each, the same for a photo whenever it is asked.
+"""Corruptions that phones, messengers and people cause, at three steps each; deterministic for each photo.
 
 The protocol is that of ImageNet-C (Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
-Corruptions and Perturbations", ICLR 2019), with milder steps and the changes that photos of pets really meet.
+Corruptions and Perturbations", ICLR 2019), with milder steps and changes that are typical of photos of pets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hierpets.thumbnails import scale_down
 
 __all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "limit_shorter_side"]
 
-SIDE = 300  # pixels of the shorter side of every photo at most, so that a step means the same to each of them
+SIDE = 300  # maximum shorter side of every photo, in pixels, so that a step means the same for all of them
 STEPS = 3
 
 Corrupt = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
@@ -27,9 +27,9 @@ Corrupt = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind of change at one step, 1 to 3: RGB uint8 [H, W, 3] to RGB uint8 [h, w, 3].
+    """One kind of change at one step, 1 to 3. Maps RGB uint8 [H, W, 3] to RGB uint8 [h, w, 3].
 
-    ``setting`` says what is done. What is random about it is drawn from the photo's pixels alone.
+    ``setting`` describes the change. Its randomness is seeded by the photo's pixels, so it is the same every time.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Corruption:
 
 
 def limit_shorter_side(photo: np.ndarray, side: float) -> np.ndarray:
-    """The photo with a shorter side of ``side`` pixels at most."""
+    """Scale a photo down to a shorter side of at most ``side`` pixels."""
     return scale_down(photo, side / min(photo.shape[:2]))
 
 
@@ -57,12 +57,12 @@ def _softer(photo: np.ndarray, percent: float, _: np.random.Generator) -> np.nda
 
 
 def _compressed(photo: np.ndarray, quality: float, _: np.random.Generator) -> np.ndarray:
-    blue_first = np.ascontiguousarray(photo[..., ::-1])  # as OpenCV encodes, which albumentations leaves out of account
+    blue_first = np.ascontiguousarray(photo[..., ::-1])  # albumentations passes it to OpenCV, which encodes BGR, as is
     return _run("ImageCompression", blue_first, quality_range=(int(quality), int(quality)))[..., ::-1]
 
 
 def _exposed(photo: np.ndarray, stops: float, _: np.random.Generator) -> np.ndarray:
-    """A stop doubles the light; the pixels are its 2.2th root, and what is too bright is lost."""
+    """Change the exposure. A stop doubles the light; pixel values are its 2.2th root, and are clipped if too bright."""
     factor = 2 ** (stops / 2.2)
     return _run("MultiplicativeNoise", photo, multiplier=(factor, factor))
 
@@ -75,20 +75,20 @@ def _cropped(photo: np.ndarray, percent: float, generator: np.random.Generator) 
 
 def _turned(photo: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
     sign = generator.choice([-1, 1])
-    if degrees == 90:  # the whole frame lies on its side, as where the orientation in a file is lost
+    if degrees == 90:  # as if a file had lost its orientation
         return np.rot90(photo, sign)
     return _run("Rotate", photo, limit=(sign * degrees, sign * degrees), border_mode=cv2.BORDER_REFLECT_101)
 
 
 def _hidden(photo: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
-    """Covered from one side, in the photo's mean color: no edge of it looks like a thing."""
+    """Cover the photo from one side in its mean color, so that the cover looks like no object."""
     turned = np.rot90(photo, quarters := int(generator.integers(4))).copy()
     turned[: round(len(turned) * percent / 100)] = photo.mean(axis=(0, 1)).astype(np.uint8)
     return np.rot90(turned, -quarters)
 
 
 def _far_away(photo: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
-    """The photo in a frame of its own size, before a background that has its colors and none of its shapes."""
+    """Shrink the photo inside a frame of its original size, on a background with its colors but none of its shapes."""
     height, width = photo.shape[:2]
     colors = cv2.resize(photo, (4, 4), interpolation=cv2.INTER_AREA)
     frame = cv2.resize(colors, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -99,13 +99,15 @@ def _far_away(photo: np.ndarray, percent: float, generator: np.random.Generator)
 
 
 def _place(free_rows: int, free_columns: int, generator: np.random.Generator) -> tuple[int, int]:
-    """The top left corner of what lies somewhere within so much room; what is larger covers what is smaller."""
+    """Draw the top left corner of a box, given the free space around it. With the same generator state, a larger box
+    covers a smaller one.
+    """
     down, right = generator.random(2)
     return round(down * free_rows), round(right * free_columns)
 
 
 def _run(name: str, photo: np.ndarray, **settings: Any) -> np.ndarray:
-    """One transform of albumentations, whose range is a single value."""
+    """Apply a transform of albumentations with fixed settings, given as ranges of a single value."""
     prepare_environment()
     import albumentations as A
 

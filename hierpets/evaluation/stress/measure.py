@@ -1,4 +1,4 @@
-"""Predict a few labeled photos under every corruption, and score each against the same photos unchanged."""
+"""Predict some labeled photos under every corruption, and compare the scores with those of the unchanged photos."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from hierpets.progress import Progress, no_progress
 
 __all__ = ["PHOTOS", "Predict", "measure_stress"]
 
-PHOTOS = 200  # drawn at most; with 27 corruptions about two minutes on two cores
+PHOTOS = 200  # maximum number drawn; with 27 corruptions, they take about two minutes on two cores
 
 Predict = Callable[[PhotoIndex, Iterable[NamedPhoto]], Predictions]
-"""Predictions of the photos of an index, from pixels that were made of them."""
+"""Predicts changed versions of the photos of an index, given as pixels, in order."""
 
 
 def measure_stress(
@@ -37,7 +37,7 @@ def measure_stress(
     progress: Progress = no_progress,
     resamples: int = 1000,
 ) -> StressMetrics:
-    """What corruptions do to the predictions of at most so many of the photos.
+    """Measure how corruptions change the predictions of at most ``photos`` photos.
 
     :raises DataError: none of the photos can be read.
     """
@@ -64,7 +64,7 @@ def measure_stress(
 
 
 def _read(index: PhotoIndex, photos: int) -> dict[PhotoRecord, np.ndarray]:
-    """The pixels of the photos that are drawn; those that cannot be read are told of elsewhere."""
+    """Draw photos and read their pixels; skips unreadable ones, which are reported elsewhere."""
 
     def readable() -> Iterable[tuple[PhotoRecord, np.ndarray]]:
         for record in draw_evenly(index):
@@ -93,7 +93,7 @@ def _scores(predictions: Predictions) -> StressScores:
 
 
 def _mean(unchanged: Predictions, corrupted: list[Predictions], step: int, resamples: int) -> StressMean:
-    """Every kind counts the same. The photos are the same before and after, so their losses are resampled in pairs."""
+    """Average the scores at one step over all kinds. Losses are paired by photo before they are resampled."""
     scores = [_scores(found) for found in corrupted]
     losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in corrupted], axis=0)
     groups = _finest(unchanged).groups

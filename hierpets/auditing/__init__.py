@@ -1,1 +1,1 @@
-"""Problems in a set of labeled photos, found before a model learns them."""
+"""Audits: find problems in labeled photos before a model learns them."""

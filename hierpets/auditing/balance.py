@@ -13,9 +13,9 @@ from hierpets.validation.strict import StrictModel
 
 __all__ = ["ClassBalance", "SuggestedSampler", "count_levels", "imbalance_ratio", "suggest_sampler"]
 
-BALANCED = 1.5  # a ratio below this is left alone
+BALANCED = 1.5  # an imbalance ratio below this needs no sampler
 STEEP = 10.0
-FEW = 10  # photos of a class that would be sampled so often that they are memorized
+FEW = 10  # with fewer photos, a class that is sampled as often as others would be memorized
 
 
 class SuggestedSampler(StrictModel):
@@ -33,16 +33,18 @@ class ClassBalance(StrictModel):
 
     @property
     def uneven(self) -> bool:
-        """Whether a class has so many more photos than another that a sampler should compensate for it."""
+        """Whether the classes are so imbalanced that a sampler should compensate for it."""
         return self.reaches(BALANCED)
 
     def reaches(self, ratio: float) -> bool:
-        """Whether the largest class has at least ``ratio`` times the photos of the smallest, which may be empty."""
+        """Whether the largest class has at least ``ratio`` times as many photos as the smallest, which may be empty."""
         return len(self.counts) > 1 and (self.imbalance_ratio is None or self.imbalance_ratio >= ratio)
 
 
 def count_levels(index: PhotoIndex) -> dict[str, ClassBalance]:
-    """``species`` and, where some species has breeds, ``breed``; a photo without a stated breed counts as species."""
+    """Count photos per class at the levels ``species`` and, if a species has breeds, ``breed``. Photos without a stated
+    breed count only at the species level.
+    """
     species = Counter(record.species for record in index.records)
     levels = {"species": {name: species[name] for name in index.taxonomy.species}}
     if index.taxonomy.has_breeds:
@@ -54,14 +56,14 @@ def count_levels(index: PhotoIndex) -> dict[str, ClassBalance]:
 
 
 def imbalance_ratio(counts: dict[str, int]) -> float | None:
-    """The largest count over the smallest; None below two classes, and where one is empty."""
+    """The largest count divided by the smallest; None with fewer than two classes, or if one is empty."""
     if len(counts) < 2 or not min(counts.values()):
         return None
     return max(counts.values()) / min(counts.values())
 
 
 def suggest_sampler(levels: dict[str, ClassBalance]) -> SuggestedSampler:
-    """The mildest sampler that keeps a class from being outvoted."""
+    """Suggest the mildest sampler that compensates for the imbalance."""
     species, breed = levels["species"], levels.get("breed")
     if breed is None or not breed.uneven:
         if species.uneven:

@@ -1,4 +1,4 @@
-"""What an audit finds: image statistics of every photo, then checks of labels and duplicates on features."""
+"""Examines photos for an audit: image statistics of every photo, then checks of labels and duplicates on features."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def examine_photos(
     settings: AuditSettings,
     progress: Progress,
 ) -> Audit:
-    """What is found in the photos that ``data`` lists."""
+    """Examine the photos of ``index``, which were read from ``data``."""
     stats = collect_stats(index.paths, cache_dir(), workers=settings.workers, progress=progress)
     images = [finding for r, s in zip(index.records, stats, strict=True) for finding in check_image(r, s, settings)]
     useless = {finding.photos[0].path for finding in images if finding.kind in ("unreadable", *BLANK)}
@@ -48,8 +48,8 @@ def examine_photos(
     features, within = _features([index.paths[row] for row in useful], registry, backbone, device, progress)
     pairs = find_same_photos(stats, useful, features, settings)
     labels, notes = _check_features(index, useful, features, within, pairs, registry, settings)
-    lost = {finding.photos[0].path for finding in images if finding.kind == "unreadable"}
-    levels = count_levels(index.where(lambda record: record.path not in lost))
+    unreadable = {finding.photos[0].path for finding in images if finding.kind == "unreadable"}
+    levels = count_levels(index.where(lambda record: record.path not in unreadable))
     findings = ranked((*images, *check_same_photos(index.records, pairs), *_check_names(index), *labels))
     return Audit(
         data=data,
@@ -65,7 +65,7 @@ def examine_photos(
 
 
 def _check_names(index: PhotoIndex) -> Iterator[AuditFinding]:
-    """Classes whose names are likely meant to be those of others, each with its first photo."""
+    """Find classes whose names are probably misspellings of other classes, each with its first photo."""
     found = find_lookalikes(index.taxonomy)
     for record in index.records:
         for leaf in dict.fromkeys((Leaf(record.species, None), record.label)):
@@ -76,7 +76,9 @@ def _check_names(index: PhotoIndex) -> Iterator[AuditFinding]:
 def _features(
     paths: list[str], registry: Registry, backbone: str, device: str, progress: Progress
 ) -> tuple[np.ndarray, float]:
-    """float32 [N, D] of N photos, and the distance below which two are too alike to be of two animals."""
+    """Compute the features of N photos, float32 [N, D], and the distance below which two of them probably show the same
+    animal.
+    """
     built, spec = build_backbone(registry, backbone, {})
     if not paths:
         return np.empty((0, spec.feature_dim), np.float32), 0.0
@@ -94,13 +96,15 @@ def _check_features(
     registry: Registry,
     settings: AuditSettings,
 ) -> tuple[list[AuditFinding], list[str]]:
-    """Outliers and suspected label errors of the ``useful`` rows. An outlier is no label error: it may be no pet."""
-    shown = replace(index, records=tuple(index.records[row] for row in useful))
-    at = {row: i for i, row in enumerate(useful.tolist())}
-    groups = [[at[row] for row in group if row in at] for group in components(pairs)]
-    outliers = check_outliers(shown, features)
+    """Find outliers and suspected label errors among the ``useful`` rows. An outlier is not reported as a label error,
+    since it may not even show a pet.
+    """
+    checked = replace(index, records=tuple(index.records[row] for row in useful))
+    position = {row: i for i, row in enumerate(useful.tolist())}
+    groups = [[position[row] for row in group if row in position] for group in components(pairs)]
+    outliers = check_outliers(checked, features)
     errors, notes = check_labels(
-        shown,
+        checked,
         features,
         [group for group in groups if group],
         within=within,

@@ -1,4 +1,4 @@
-"""What an audit finds, in one form for the terminal, notebooks, ``audit.json`` and ``audit.html``."""
+"""The result of an audit, in one form for the terminal, notebooks, ``audit.json`` and ``audit.html``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUDIT_FILE, PAGE_FILE = "audit.json", "audit.html"
 
 
 class AuditedPhoto(StrictModel):
-    """A photo as the data labels it. ``breed`` None: not stated. ``split`` None: not assigned."""
+    """A photo with its labels. ``breed`` is None if it is not stated, ``split`` if none is assigned."""
 
     path: str
     species: str
@@ -30,7 +30,7 @@ class AuditedPhoto(StrictModel):
 
 
 class AuditFinding(StrictModel):
-    """One thing to look at: a photo, or several that are the same. ``score`` in [0, 1] ranks within a kind."""
+    """One finding: a photo, or several copies of one. ``score`` in [0, 1] ranks findings of the same kind."""
 
     kind: Kind
     what: str
@@ -47,19 +47,19 @@ class AuditFinding(StrictModel):
         score: float = 1.0,
         detail: dict[str, Any] | None = None,
     ) -> AuditFinding:
-        """What was found of labeled photos."""
+        """Make a finding about labeled photos."""
         photos = tuple(AuditedPhoto(path=r.path, species=r.species, breed=r.breed, split=r.split) for r in records)
         return cls(kind=kind, what=what, score=score, photos=photos, detail=detail or {})
 
 
 def ranked(findings: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
-    """By kind, the most serious first, and within a kind the highest score first."""
+    """Sort findings by kind, the most serious first, and within a kind by score, the highest first."""
     kinds = list(KINDS)
     return tuple(sorted(findings, key=lambda finding: (kinds.index(finding.kind), -finding.score)))
 
 
 def count_kinds(findings: Iterable[AuditFinding]) -> dict[Kind, int]:
-    """Number of findings of every kind, the most serious kind first."""
+    """Count the findings of every kind, the most serious kind first."""
     kinds = [finding.kind for finding in findings]
     return {kind: kinds.count(kind) for kind in KINDS}
 
@@ -88,7 +88,7 @@ class Audit(StrictModel):
         return summary
 
     def of_kind(self, kind: Kind) -> tuple[AuditFinding, ...]:
-        """The findings of one kind, the highest score first.
+        """Return the findings of one kind, the highest score first.
 
         :raises ConfigError: no such kind.
         """
@@ -98,7 +98,7 @@ class Audit(StrictModel):
 
     @property
     def blocking(self) -> int:
-        """Leaks and unreadable files."""
+        """Number of leaks and unreadable files."""
         return sum(self.summary[kind] for kind in BLOCKING)
 
     @property

@@ -1,4 +1,4 @@
-"""The kinds of findings: what each is called, how serious it is, and what to do about it."""
+"""The kinds of findings, the most serious first: their titles, and what to do about them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class KindText:
-    """What a kind of finding is called, and what to do about it."""
+    """The title of a kind of finding, and what to do about it."""
 
     title: str
     advice: str

@@ -14,12 +14,12 @@ from hierpets.thumbnails import data_uri
 __all__ = ["render_page"]
 
 SIDE = 240  # pixels of a thumbnail
-MOST = 60  # findings of a kind that are shown with pictures; audit.json holds the rest
+MOST = 60  # maximum number of findings of a kind to show; audit.json has all
 COPIES = 4  # pictures of one finding
 
 
 def render_page(audit: Audit) -> str:
-    """The page. Names are escaped; its content security policy forbids scripts and requests."""
+    """Render the page. Names are escaped; its content security policy forbids scripts and requests."""
     template = page_environment("hierpets.auditing").get_template("audit.html.j2")
     return template.render(
         audit=audit,
@@ -30,7 +30,7 @@ def render_page(audit: Audit) -> str:
 
 
 def _sections(audit: Audit) -> Iterator[tuple[Kind, list[tuple[AuditFinding, list[str | None]]], int]]:
-    """(kind, [(finding, pictures)], how many are not shown) of each kind that was found."""
+    """Yield (kind, [(finding, pictures)], number of findings not shown) for each kind that was found."""
     for kind in KINDS:
         found = audit.of_kind(kind)
         if found:

@@ -1,4 +1,4 @@
-"""``audit.json`` read back and checked."""
+"""Reads and checks ``audit.json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["read_audit"]
 
 
 def read_audit(path: Path) -> Audit:
-    """The content of an ``audit.json``.
+    """Read an ``audit.json``.
 
     :raises DataError: it cannot be read, is not JSON, is of another version of hierpets, or does not fit the schema.
     """

@@ -1,4 +1,4 @@
-"""An audit from end to end: the photos are listed and examined, and what is found is written."""
+"""An audit from end to end: list the photos, examine them, and write the result."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def audit(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV, ``demo``, or what a
-    reader knows.
+    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV, ``demo``, or a source of one of the
+    readers.
 
-    With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
+    With ``out``, ``audit.json`` and ``audit.html`` are written to that folder; ``overwrite`` replaces older ones.
     ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are
-    computed, so that an interrupted audit continues where it stopped. Memory holds a few photos at a time, and
-    one feature vector per photo.
+    computed, so that an interrupted audit continues where it stopped. Memory holds a few photos at a time, and one
+    feature vector per photo.
 
-    :raises ConfigError: ``out`` already holds an audit, lies among the photos, or cannot be written.
-    :raises DataError: no labeled photos found, or labels that contradict each other.
-    :raises RegistryError, PluginError: an invalid registry, or a backbone plugin that does not exist or fails.
-    :raises DeviceError: a device that is not available.
+    :raises ConfigError: ``out`` already contains an audit, is inside the data, or cannot be written.
+    :raises DataError: there are no labeled photos, or labels contradict each other.
+    :raises RegistryError, PluginError: the registry is invalid, or the backbone plugin does not exist or fails.
+    :raises DeviceError: the device is not available.
     """
     if out is not None:
         check_output(Path(out) / AUDIT_FILE, overwrite=overwrite)
@@ -51,7 +51,7 @@ def audit(
     plugins = load_registry(registry)
     chosen = choose_device(device)
     index = read_index(os.fspath(data), registry=plugins)
-    # It imports torch, which takes seconds: only once there are photos.
+    # Importing torch takes seconds, so it is done only once photos have been found.
     from hierpets.auditing.examination import examine_photos
 
     result = examine_photos(os.fspath(data), index, backbone, chosen, plugins, settings or AuditSettings(), progress)

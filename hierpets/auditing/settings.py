@@ -1,4 +1,4 @@
-"""The thresholds of an audit: what counts as tiny, as dark, as the same photo."""
+"""The thresholds of an audit, such as what counts as tiny, dark, or the same photo."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Speed and memory of a bundle on this machine: every stage, latency, throughput, and what limits it."""
+"""Benchmarks of a bundle on this machine: every stage, latency, throughput, memory, and what limits it."""

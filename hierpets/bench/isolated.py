@@ -1,4 +1,4 @@
-"""The rates of decoding, of the network and of second looks in isolation, each with all cores: what bounds a stream."""
+"""Measures decoding, the network and second looks in isolation, each with all cores: they bound the throughput."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hierpets.workers import cores
 __all__ = ["decode_rate", "measured_rate", "network_rate", "second_look_rate"]
 
 BATCHES = (1, 4, 16)
-WARM_UP = 4  # photos of each decoding thread, to warm up and to estimate by
+WARM_UP = 4  # photos per decoding thread, for warming up and a first estimate
 
 
 def decode_rate(preprocess: Preprocess, paths: Sequence[str], seconds: float) -> float:
-    """Photos per second that are read, decoded and preprocessed by one thread per core."""
+    """Measure how many photos per second one thread per core reads, decodes and preprocesses."""
 
     def load(path: str) -> None:
         read_square(path, preprocess)
@@ -37,7 +37,7 @@ def decode_rate(preprocess: Preprocess, paths: Sequence[str], seconds: float) ->
 
 
 def network_rate(engine: Engine, preprocess: Preprocess, paths: Sequence[str], seconds: float) -> float:
-    """Photos per second through the network alone: its workers feed it ready batches, of the fastest size."""
+    """Measure photos per second through the network alone: its workers run preprocessed batches of the fastest size."""
     photos = [read_square(path, preprocess) for path in paths[: max(BATCHES)]]
 
     def rate(size: int) -> float:
@@ -54,25 +54,25 @@ def network_rate(engine: Engine, preprocess: Preprocess, paths: Sequence[str], s
 
 
 def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> float | None:
-    """Photos per second, of which only those that leave doubt are looked at again, by what the networks said of them
-    before; None where none is.
+    """Measure photos per second of the second looks alone, given the outputs of the networks; None if the bundle has no
+    second look. All photos count, but only doubtful ones are looked at again.
     """
     if cascade.second_look is None:
         return None
     engine = cascade.engines[-1]
     batches = [list(paths[first : first + engine.batch]) for first in range(0, len(paths), engine.batch)]
 
-    def ask(batch: list[str]) -> list[Turn]:
+    def first_look(batch: list[str]) -> list[Turn]:
         return list(cascade.turns([cascade.squares(cascade.decode(path)) for path in batch]))
 
     def look_again(batch: list[str], turns: list[Turn]) -> None:
         cascade.finish(turns, lambda row: cascade.decode_again(batch[row]))
 
     with ThreadPoolExecutor(engine.workers) as workers:
-        asked = list(zip(batches, workers.map(ask, batches), strict=True))
+        outputs = list(zip(batches, workers.map(first_look, batches), strict=True))
 
         def run(count: int) -> None:
-            rounds = chain.from_iterable(repeat(asked, count // len(paths)))
+            rounds = chain.from_iterable(repeat(outputs, count // len(paths)))
             for _ in workers.map(lambda one: look_again(*one), rounds):
                 pass
 
@@ -80,7 +80,7 @@ def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> 
 
 
 def measured_rate(run: Callable[[int], None], seconds: float, *, step: int = 1) -> float:
-    """Items per second of ``run(count)``, over a count that takes about ``seconds``; the first steps warm up."""
+    """Measure items per second of ``run(count)``, with a count that takes about ``seconds``, after a warm-up."""
     run(step)
     count = max(step, round(step / _time(run, step) * seconds / step) * step)
     return count / _time(run, count)

@@ -11,9 +11,9 @@ MB = 2**20
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory in MB, or None where the system does not report it."""
+    """Peak resident memory in MB; None if the system does not report it."""
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would count what the parent held when it forked
+    if status.is_file():  # getrusage would include the parent's memory at the fork
         lines = status.read_text(encoding="utf-8", errors="replace").splitlines()
         line = next(line for line in lines if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""From measurements to numbers: medians over rounds, percentiles, and what limits a stream. Pure functions."""
+"""Summarizes measurements: medians over rounds, percentiles, and what limits the throughput. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ PARTS = {
 
 
 class Limit(NamedTuple):
-    """What takes most of the time per photo, the fraction of each part, and a sentence that says so."""
+    """The part that takes most of the time per photo, the share of each part, the share of the bound that is reached,
+    and a sentence that says so.
+    """
 
     by: str
     shares: dict[str, float]
@@ -27,28 +29,28 @@ class Limit(NamedTuple):
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """``p50``, ``p95`` and ``p99``, each a value that was measured (nearest rank)."""
+    """Compute ``p50``, ``p95`` and ``p99`` by nearest rank, so that each is a measured value."""
     ranked = sorted(values)
     return {f"p{q}": ranked[max(0, -(-q * len(ranked) // 100) - 1)] for q in PERCENTILES}
 
 
 def median_of(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The median of each number over the rounds, which have the same keys."""
+    """Compute the median of each number over the rounds, which have the same keys."""
     return {key: median(measured[key] for measured in rounds) for key in rounds[0]}
 
 
 def bound(decode: float, network: float) -> float:
-    """Photos per second that both together allow on the same cores, from the rate of each alone on all of them."""
+    """Upper bound of photos per second if decoding and network share the cores, from their rates alone on all cores."""
     return 1 / (1 / decode + 1 / network)
 
 
 def find_limit(*, throughput: float, decode: float, network: float, second_look: float | None = None) -> Limit:
-    """Which part of the pipeline limits a stream. All rates are photos per second, with all cores.
+    """Find the part of the pipeline that limits the throughput. All rates are photos per second, with all cores.
 
     :param throughput: of the whole pipeline.
     :param decode: of reading, decoding and preprocessing alone.
     :param network: of the network alone.
-    :param second_look: of all photos, where those that leave doubt are looked at again; None: none is.
+    :param second_look: of second looks alone, over all photos; None without second looks.
     """
     whole = 1 / throughput
     parts = {"decode": 1 / decode, "network": 1 / network}

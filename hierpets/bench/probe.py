@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: ``python -m hierpets.bench.probe``, a job as JSON in, numbers as JSON out.
+"""One measurement in a process of its own: ``python -m hierpets.bench.probe`` reads a job and writes numbers, as JSON.
 
 A fresh process has none of the libraries, memory or threads of another engine.
 """
@@ -26,7 +26,7 @@ __all__ = ["MODES", "Mode", "probe"]
 
 Mode = Literal["single", "stream"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-"""Photos that come one at a time, each with all cores; and many photos, each with a core of its own."""
+"""``single``: photos come one at a time, and each gets all cores; ``stream``: many photos, each on its own core."""
 
 WARM_UP = 8  # photos
 STAGE_PHOTOS = 20
@@ -38,9 +38,9 @@ Numbers = dict[str, dict[str, float]]
 def probe(job: dict[str, Any]) -> Numbers:
     """Measure one engine and precision in one of :data:`MODES`: milliseconds, photos per second, MB.
 
-    ``job``: ``mode``, ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (further
-    keywords of :func:`hierpets.load`), ``photos`` (paths), ``seconds`` (of each measurement), ``started``
-    (``time.time()`` just before this process).
+    ``job`` has the keys ``mode``, ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options``
+    (further keywords of :func:`hierpets.load`), ``photos`` (paths), ``seconds`` (per measurement) and ``started``
+    (``time.time()`` just before this process was started).
 
     :raises HierpetsError: the bundle, the engine or the precision is not available, or a photo cannot be read.
     """
@@ -63,7 +63,7 @@ def probe(job: dict[str, Any]) -> Numbers:
 
 
 def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
-    """Latency from path to prediction, peak memory, and then the stages."""
+    """Measure latency from path to prediction, peak memory, and the time of each stage."""
     predict_all(predictor, paths[:WARM_UP])
     latencies: list[float] = []
     end = perf_counter() + seconds
@@ -73,7 +73,7 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
         latencies.append(1000 * (perf_counter() - start))
         if perf_counter() > end and len(latencies) >= WARM_UP:
             break
-    memory = peak_memory()  # now, because what follows loads more
+    memory = peak_memory()  # before the imports below add to it
     from hierpets.bench.stages import time_stages
     from hierpets.recommend.choose import Recommender
 
@@ -82,10 +82,10 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
 
 
 def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
-    """Throughput, peak memory, and then the rates of decoding, of the network and of second looks alone."""
+    """Measure throughput, peak memory, and the rates of decoding, of the network and of second looks alone."""
     from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
 
-    predict_all(predictor, paths)  # all: what only a few photos need, such as the detector, is loaded too
+    predict_all(predictor, paths)  # all of them, to also load what only a few photos need, such as the detector
     engine = predictor.engine
     throughput = measured_rate(
         lambda count: predict_all(predictor, islice(cycle(paths), count)),
@@ -106,13 +106,16 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
 
 
 def peak_memory() -> dict[str, float]:
-    """Peak resident memory of this process, MB; empty where the system does not tell."""
+    """Peak resident memory of this process in MB; empty if the system does not report it."""
     peak = peak_memory_mb()
     return {} if peak is None else {"peak": peak}
 
 
 def predict_all(predictor: Predictor, paths: Iterable[str]) -> None:
-    """Predict photos. :raises ImageError: one cannot be read."""
+    """Predict photos.
+
+    :raises ImageError: one cannot be read.
+    """
     for prediction in predictor.stream(paths):
         if prediction.error is not None:
             raise prediction.error

@@ -1,4 +1,4 @@
-"""Measure engines and precisions side by side: one process each, in alternating rounds, medians over the rounds."""
+"""Benchmarks engines and precisions side by side: each in its own process, in alternating rounds; reports medians."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from hierpets.workers import cores
 __all__ = ["BackendConfig", "BackendResult", "BenchSettings", "backend_configs", "bench", "measure", "to_report"]
 
 SCHEMA_VERSION = 1
-IMITATED = "this CPU has no bfloat16, which torch imitates slowly; --engine torch --precision bf16 measures that"
+EMULATED = "this CPU has no bfloat16, which torch imitates slowly; --engine torch --precision bf16 measures that"
 
 
 @dataclass(frozen=True)
 class BenchSettings:
     """What to measure, on which photos, and for how long.
 
-    ``model`` None: the released bundle. ``data`` None: synthetic images; else at most ``photos`` of this folder.
-    ``engine``: an engine or a precision of ``auto`` stands for all of them. Every number is the median over
-    ``rounds``; each measurement takes about ``seconds``.
+    ``model`` None is the released bundle. ``data`` is a folder, of which at most ``photos`` are used; None means
+    synthetic images. In ``engine``, an engine or precision of ``auto`` means all of them. Every number is the median
+    over ``rounds``; each measurement takes about ``seconds``.
     """
 
     model: Path | None = None
@@ -51,7 +51,7 @@ class BenchSettings:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """An engine and a precision that run the network."""
+    """An engine and a precision to run the network with."""
 
     engine: str
     precision: str
@@ -79,16 +79,17 @@ def bench(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Measure a bundle on this machine; the report that ``docs/bench.md`` describes, also written to ``json_file``.
+    """Measure a bundle on this machine. Return the report that ``docs/bench.md`` describes, and write it to
+    ``json_file``, if given.
 
     :raises ConfigError: ``json_file`` exists and ``overwrite`` is not given, or it cannot be written.
-    :raises BundleError: a missing or damaged bundle.
-    :raises DataError: no photos to measure on.
+    :raises BundleError: the bundle is missing or damaged.
+    :raises DataError: there are no photos to measure on.
     :raises HierpetsError: nothing could be measured.
     """
     if json_file is not None:
         check_output(Path(json_file), overwrite=overwrite)
-    read_manifest(settings.model or released_bundle())  # or every process would find out by itself
+    read_manifest(settings.model or released_bundle())  # fail here rather than in every process
     with tempfile.TemporaryDirectory() as scratch:
         sample = choose_photos(settings.data, settings.photos, scratch=Path(scratch))
         configs = backend_configs(settings.engine.engine, settings.engine.precision)
@@ -99,7 +100,7 @@ def bench(
 
 
 def backend_configs(engine: str, precision: str) -> list[BackendConfig]:
-    """Every engine and precision that the two options name; ``auto`` names them all."""
+    """List the combinations of engine and precision that two options select; ``auto`` selects all."""
     engines = [name for name in ENGINES if name != "auto"] if engine == "auto" else [engine]
     precisions = [name for name in PRECISIONS if name != "auto"] if precision == "auto" else [precision]
     return [BackendConfig(e, p) for e in engines for p in precisions]
@@ -112,32 +113,34 @@ def measure(
     *,
     progress: Progress = no_progress,
 ) -> list[BackendResult]:
-    """Measure every configuration; one that this machine or this bundle does not have keeps the reason.
+    """Measure every configuration. The result of one that this machine or bundle does not support has the reason.
 
     :raises HierpetsError: nothing could be measured.
     """
     rounds: dict[BackendConfig, list[dict[str, Any]]] = {config: [] for config in configs}
-    refused = {config: IMITATED for config in configs if config == TORCH_BF16 and _is_imitated(settings.engine)}
+    unavailable = {config: EMULATED for config in configs if config == TORCH_BF16 and _is_emulated(settings.engine)}
     progress("measuring", 0, settings.rounds * len(configs))
     for turn in range(settings.rounds):
         for n, config in enumerate(configs):
-            if config not in refused:
+            if config not in unavailable:
                 result = run_probes(config, sample, settings)
                 if "error" in result:
-                    refused[config] = result["error"]["message"]
+                    unavailable[config] = result["error"]["message"]
                 else:
                     rounds[config].append(result)
             progress("measuring", turn * len(configs) + n + 1, settings.rounds * len(configs))
-    if len(refused) == len(configs):
-        raise DeviceError("\n".join(dict.fromkeys(refused.values())))
-    return [BackendResult(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in configs]
+    if len(unavailable) == len(configs):
+        raise DeviceError("\n".join(dict.fromkeys(unavailable.values())))
+    return [
+        BackendResult(c, unavailable=unavailable[c]) if c in unavailable else _medians(c, rounds[c]) for c in configs
+    ]
 
 
-def _is_imitated(asked: EngineOptions) -> bool:
-    """Whether torch would imitate bfloat16 on a CPU without it, many times slower than float32, and nobody asked for
-    that by name.
+def _is_emulated(options: EngineOptions) -> bool:
+    """Whether torch would emulate bfloat16 on a CPU without it, many times slower than float32, although the user did
+    not explicitly choose it.
     """
-    if asked.precision != "auto" or choose_device(asked.device) != "cpu":
+    if options.precision != "auto" or choose_device(options.device) != "cpu":
         return False
     from hierpets.inference.engines.openvino import capabilities
 
@@ -149,7 +152,7 @@ def _medians(config: BackendConfig, rounds: Sequence[dict[str, Any]]) -> Backend
 
 
 def run_probes(config: BackendConfig, sample: PhotoSample, settings: BenchSettings) -> dict[str, Any]:
-    """The numbers of both modes, or the error of the first that fails."""
+    """Measure both modes; return their numbers, or the error of the first that fails."""
     numbers: dict[str, Any] = {}
     for mode in MODES:
         numbers |= run_probe(config, mode, sample, settings)
@@ -159,7 +162,7 @@ def run_probes(config: BackendConfig, sample: PhotoSample, settings: BenchSettin
 
 
 def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: BenchSettings) -> dict[str, Any]:
-    """One measurement in a fresh process.
+    """Run one measurement in a fresh process.
 
     :raises HierpetsError: the process died.
     """
@@ -189,7 +192,7 @@ def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: 
 
 
 def to_report(sample: PhotoSample, settings: BenchSettings, results: Sequence[BackendResult]) -> dict[str, Any]:
-    """The report as plain data."""
+    """Make the report as JSON values."""
     return {
         "schema_version": SCHEMA_VERSION,
         "machine": {

@@ -1,4 +1,4 @@
-"""The photos to measure on: some of a folder, or synthetic ones."""
+"""Chooses the photos to measure on: some of a folder, or synthetic ones."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hierpets.errors import DataError, ImageError
 
 __all__ = ["PhotoSample", "choose_photos"]
 
-SIDE = 500  # pixels; the longer side of most photos in the Oxford-IIIT Pet dataset
+SIDE = 500  # pixels; the longer side of most photos in Oxford-IIIT Pet
 
 
 @dataclass(frozen=True)
 class PhotoSample:
-    """Paths of photos, and a description of them."""
+    """The paths of photos, and a description of them."""
 
     paths: tuple[str, ...]
     what: str
 
 
 def choose_photos(data: str | None, most: int, *, scratch: Path) -> PhotoSample:
-    """At most ``most`` photos that can be read, taken evenly from all below the folder ``data``.
+    """Choose at most ``most`` readable photos, evenly from all below the folder ``data``.
 
-    Without ``data``, images of the demo set, written to ``scratch`` as JPEGs so that there is something to decode.
+    Without ``data``, use images of the demo set, written to ``scratch`` as JPEGs so that decoding is measured too.
 
-    :raises DataError: no photos there.
+    :raises DataError: there are no readable photos.
     """
     if data is None:
         return PhotoSample(_write_synthetic(most, scratch), f"{most} synthetic JPEG images of {SIDE} x {SIDE} pixels")

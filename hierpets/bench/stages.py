@@ -1,4 +1,4 @@
-"""The time of each stage of prediction, one photo after another."""
+"""Measures the time of each stage of prediction, one photo after another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAGES = (*PREDICTION_STAGES, "recommendation")
 
 
 def time_stages(predictor: Predictor, recommender: Recommender, paths: Sequence[str]) -> dict[str, float]:
-    """Median milliseconds per photo of each of :data:`STAGES`; the first photo warms up and is left out.
+    """Measure the median milliseconds per photo of each of :data:`STAGES`, after a warm-up with the first photo.
 
     Decoding includes reading the file.
     """
@@ -27,7 +27,7 @@ def time_stages(predictor: Predictor, recommender: Recommender, paths: Sequence[
 
 
 def _time_photo(predictor: Predictor, recommender: Recommender, path: str) -> list[float]:
-    """Seconds of each stage."""
+    """Measure the seconds of each stage."""
     times, results = [perf_counter()], []
     for result in prediction_stages(predictor, path):
         results.append(result)

@@ -1,4 +1,4 @@
-"""The report as tables for a terminal."""
+"""Formats a report as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RATES = (
 
 
 def tables(report: dict[str, Any]) -> RenderableType:
-    """Stages, then latency, throughput and memory, then a sentence each, of a report of ``run.bench``."""
+    """Format a report of ``run.bench``: stages, then latency, throughput and memory, then a sentence per engine."""
     rows = [row for row in report["results"] if row["unavailable"] is None]
     lines = [f"{_name(row)}: {row['limit']['sentence']}" for row in rows]
     lines += [f"{_name(row)}: not measured: {row['unavailable']}" for row in report["results"] if row["unavailable"]]

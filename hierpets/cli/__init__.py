@@ -1,4 +1,4 @@
-"""The command line: one command per file, imported when it is called, heavy libraries inside the command."""
+"""The command line. Each command is a file that is imported when it is called, and imports heavy libraries itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one only when it is called.
+    """A group that lists its commands by name and imports one only when it is called.
 
     After click's documentation, "Lazily Loading Subcommands".
     """
@@ -86,15 +86,15 @@ def cli(debug: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 some photos failed, 130 Ctrl-C.
 
-    A reader that closes the pipe, as ``head`` does, ends it in silence with exit code 1.
+    If the reader of a pipe closes it, as ``head`` does, the command exits silently with code 1.
     """
     argv = sys.argv[1:] if args is None else args
-    if sys.stdout is None:  # closed: this refuses what is written, and keeps its number from the next file
+    if sys.stdout is None:  # closed: open for reading, so that writes fail and no other file gets its descriptor
         sys.stdout = Path(os.devnull).open()  # noqa: SIM115  # until the process ends
-    if isinstance(sys.stdout, io.TextIOWrapper):  # letters that it lacks are written \uXXXX, as on standard error
+    if isinstance(sys.stdout, io.TextIOWrapper):  # write characters that its encoding lacks as \uXXXX, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
-    in_charge = threading.current_thread() is threading.main_thread()  # of signals
-    if in_charge and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    may_handle_signals = threading.current_thread() is threading.main_thread()
+    if may_handle_signals and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _Interrupt())
     print_log_safely()
     try:
@@ -108,22 +108,22 @@ def main(args: list[str] | None = None) -> None:
 
 
 class _Interrupt:
-    """Ctrl-C once: what comes in the next seconds, from an impatient finger or a tool that signals twice, would stop
-    the threads of a run from ending in order.
+    """Handles Ctrl-C, but ignores repetitions in the next seconds: from an impatient user or a tool that signals twice,
+    they would stop the threads of a run from ending in order.
     """
 
     def __init__(self) -> None:
-        self._deaf_until = 0.0
+        self._ignored_until = 0.0
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now >= self._deaf_until:
-            self._deaf_until = now + WIND_DOWN
+        if now >= self._ignored_until:
+            self._ignored_until = now + WIND_DOWN
             raise KeyboardInterrupt
 
 
 def _lines(error: HierpetsError | OSError) -> list[str]:
-    """What is printed of an error. One of the system without a file is of standard output: others are caught before."""
+    """The lines to print for an error. An OSError without a file concerns standard output: others are caught before."""
     if isinstance(error, io.UnsupportedOperation):
         return ["cannot write the output: standard output is closed"]
     if isinstance(error, OSError):

@@ -1,6 +1,6 @@
-"""What the shell completes: plugins by kind, species and breeds of the model, breeds and products of the catalog.
+"""Shell completion: plugins by kind, species and breeds of the model, breeds and products of the catalog.
 
-Silent where nothing can be read.
+Errors are ignored: if nothing can be read, there are no completions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["BREED_NAME", "CATALOG_NAME", "LEAF_NAME", "PluginName"]
 
 
 class PluginName(click.ParamType):
-    """The name of a plugin; which one exists is checked by the command."""
+    """The name of a plugin; the command checks that it exists."""
 
     name = "name"
 
@@ -39,7 +39,7 @@ class PluginName(click.ParamType):
 
 
 class LeafName(click.ParamType):
-    """A species or SPECIES/BREED; which ones the model knows is checked by the command."""
+    """A species or SPECIES/BREED; the command checks that the model knows it."""
 
     name = "name"
 
@@ -78,7 +78,7 @@ BREED_NAME = BreedName()
 
 
 class CatalogName(click.ParamType):
-    """A breed or a product of the catalog; which ones exist is checked by the command."""
+    """A breed or a product of the catalog; the command checks that it exists."""
 
     name = "name"
 

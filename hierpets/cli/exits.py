@@ -1,4 +1,4 @@
-"""Exit codes of commands beside 0, and click's 1 and 2: scripts read them."""
+"""Exit codes of commands besides 0, 1 (error) and 2 (usage). Scripts depend on them."""
 
 __all__ = ["INTERRUPTED", "SOME_FAILED"]
 

@@ -13,7 +13,7 @@ import click
 from hierpets.inference.engines.base import DEVICES, ENGINES, PRECISIONS, EngineOptions
 from hierpets.text import capital
 
-if TYPE_CHECKING:  # a model begins to load as soon as the command line is read
+if TYPE_CHECKING:  # at run time, importing pydantic here would delay `hierpets predict`, which loads its model first
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
@@ -21,7 +21,7 @@ __all__ = ["GivenPath", "engine_options", "model_option", "overwrite_option", "r
 
 
 class GivenPath(click.Path):
-    """A path. An empty one, as of a variable that is not set, would stand for the folder that one is in."""
+    """A path that is not empty: an empty one, such as from an unset variable, would mean the current folder."""
 
     def __init__(self, **limits: bool):
         super().__init__(path_type=Path, **limits)
@@ -75,7 +75,7 @@ _ENGINE_OPTIONS = (
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--engine``, ``--precision`` and ``--compile`` as one argument ``engine``."""
+    """Add ``--device``, ``--engine``, ``--precision`` and ``--compile``, passed as one argument ``engine``."""
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
@@ -93,23 +93,23 @@ def setting_options(
     looks: Mapping[str, Mapping[str, Any]] | None = None,
     fill: bool = True,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each of ``names``, fields of a settings model, which define type, default and help.
+    """Add an option for each of ``names``, fields of a settings model, which define type, default and help.
 
     ``looks`` are further arguments of :func:`click.option` by field. Without ``fill``, an option that is not given is
-    None rather than the default, which the help then only mentions: another source of settings may hold it.
+    None, and the default is only mentioned in the help: the value may come from another source of settings.
     """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(names):
-            given = {**_described(model.model_fields[name], fill=fill), **(looks or {}).get(name, {})}
-            command = click.option(f"--{name.replace('_', '-')}", **given)(command)
+            arguments = {**_option_arguments(model.model_fields[name], fill=fill), **(looks or {}).get(name, {})}
+            command = click.option(f"--{name.replace('_', '-')}", **arguments)(command)
         return command
 
     return add
 
 
-def _described(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
-    """The arguments of :func:`click.option` that a field gives."""
+def _option_arguments(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
+    """The arguments of :func:`click.option` that follow from a field."""
     text = field.description or ""
     text, has_default = f"{capital(text)}.", field.default is not None
     if fill:
@@ -124,7 +124,7 @@ def _described(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
 
 
 def _click_type(annotation: Any) -> Any:
-    """``float | None`` -> float; a literal -> a choice; a path completes to files."""
+    """The click type of an annotation: ``float | None`` is float, a literal a choice; a path completes to files."""
     if get_origin(annotation) is Literal:
         return click.Choice(get_args(annotation))
     inner = next((part for part in get_args(annotation) if part is not NoneType), annotation)

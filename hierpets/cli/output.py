@@ -1,4 +1,4 @@
-"""Standard output that holds what a command writes and nothing else."""
+"""Reserves standard output for the results of a command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["keep_output"]
 
 
 def keep_output() -> TextIO:
-    """Standard output, for the results of this command. What a plugin prints meanwhile goes to standard error, for in
-    the middle of JSON or CSV it would break them.
+    """Return standard output for the results of this command, and redirect everything else that is printed, such as by
+    plugins, to standard error: in the middle of JSON or CSV it would break the format.
     """
     output = sys.stdout
     click.get_current_context().with_resource(redirect_stdout(sys.stderr))

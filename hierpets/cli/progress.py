@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output is for results."""
+"""Shows progress on standard error: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import click
 __all__ = ["ProgressDisplay", "time_left"]
 
 EVERY = 10.0  # seconds between two lines when there is no terminal
-REFRESH = 0.1  # seconds between two drawings of a bar
+REFRESH = 0.1  # seconds between two updates of a bar
 
 
 class ProgressDisplay:
-    """The :class:`~hierpets.progress.Progress` that commands pass on, as a context manager that always takes it down.
+    """The :class:`~hierpets.progress.Progress` of commands, as a context manager that always removes the bar.
 
-    The first number of a task is where it begins, and does not count as speed.
+    The first number of a task is where it starts, and does not count towards its speed.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic):
@@ -33,26 +33,26 @@ class ProgressDisplay:
         self.close()
 
     def __call__(self, name: str, done: int, total: int | None, /) -> None:
-        if self._task is None or not self._task.goes_on(name, done, total):
+        if self._task is None or not self._task.continues(name, done, total):
             self.close()
             self._task = _Task(name, done, self._clock())
             if done and done != total:
                 click.echo(f"{name}: continuing after {done}", err=True)
         task = self._task
         task.done, task.total = done, total
-        if done == task.told:
+        if done == task.last_shown:
             return
         finished = total is not None and done >= total
-        if finished or self._clock() >= task.shown + (REFRESH if sys.stderr.isatty() else EVERY):
+        if finished or self._clock() >= task.shown_at + (REFRESH if sys.stderr.isatty() else EVERY):
             self._show(task)
 
     def say(self, line: str) -> None:
-        """Print a line between two tasks, or within one, which goes on."""
+        """Print a line between two tasks, or within one, which continues."""
         self._pause()
         click.echo(line, err=True)
 
     def close(self) -> None:
-        """Take the bar down; without a terminal, say how far a task came that did not reach its end."""
+        """Remove the bar; without a terminal, print how far an unfinished task came."""
         self._pause()
         self._task = None
 
@@ -60,12 +60,12 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        elif self._task is not None and self._task.done not in (self._task.first, self._task.total, self._task.told):
-            self._show(self._task)
+        elif (task := self._task) is not None and task.done not in (task.first, task.total, task.last_shown):
+            self._show(task)
 
     def _show(self, task: _Task) -> None:
-        task.shown, task.told = self._clock(), task.done
-        line = task.line(task.shown)
+        task.shown_at, task.last_shown = self._clock(), task.done
+        line = task.line(task.shown_at)
         if not sys.stderr.isatty():
             click.echo(line, err=True)
             return
@@ -80,22 +80,22 @@ class ProgressDisplay:
 
 
 class _Task:
-    """How far one task has come."""
+    """The progress of one task."""
 
     def __init__(self, name: str, first: int, began: float):
-        self.name, self.first, self.began, self.shown = name, first, began, began
-        self.done, self.total, self.told = first, None, None
+        self.name, self.first, self.began, self.shown_at = name, first, began, began
+        self.done, self.total, self.last_shown = first, None, None
 
     done: int
     total: int | None
-    told: int | None
+    last_shown: int | None
 
-    def goes_on(self, name: str, done: int, total: int | None) -> bool:
-        """Whether this is another step of it, and not the first one of a new task of that name."""
+    def continues(self, name: str, done: int, total: int | None) -> bool:
+        """Whether this is another step of the task, and not the first one of a new task with the same name."""
         return name == self.name and done >= self.done and (self.done != self.total or total == self.total)
 
     def line(self, now: float) -> str:
-        """``photos: 140 of 400, 4.0/s, 0:01:05 left``."""
+        """The line to show, such as ``photos: 140 of 400, 4.0/s, 0:01:05 left``."""
         text = f"{self.name}: {self.done}" + ("" if self.total is None else f" of {self.total}")
         speed = (self.done - self.first) / max(now - self.began, 1e-9)
         left = time_left(self.done, self.total, speed) if self.done != self.total else None
@@ -106,7 +106,7 @@ class _Task:
 
 
 def time_left(done: int, total: int | None, speed: float) -> str | None:
-    """Hours, minutes and seconds until the end, ``"1:02:03"``; None where that cannot be known."""
+    """Hours, minutes and seconds until the end, ``"1:02:03"``; None if it cannot be estimated."""
     if total is None or speed <= 0:
         return None
     seconds = round(max(0, total - done) / speed)

@@ -1,4 +1,4 @@
-"""Advice on a bundle or photos that are given to a command the way another command takes them."""
+"""Advice for usage errors: some commands take a bundle or photos as an option, others as an argument."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import click
 __all__ = ["advised"]
 
 GIVEN_BY = {"data": "photos", "model": "a bundle"}  # what options of these names take
-SAME = {"--data": "data", "--model": "bundle"}  # the name of the argument that takes the same
+SAME = {"--data": "data", "--model": "bundle"}  # the argument that takes the same as an option
 
 
 def advised(error: click.ClickException) -> click.ClickException:
-    """The same, or an error that says too where photos and bundles go: to an option, or as an argument without one."""
+    """Return the error, with advice if photos or a bundle were given as an option instead of an argument, or vice versa."""
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return error
     advice = _advice(error, error.ctx)

@@ -1,1 +1,1 @@
-"""Bundles as files for other runtimes, checked against torch before they are kept."""
+"""Exports bundles to files for other runtimes, which are checked against torch before they are kept."""

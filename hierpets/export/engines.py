@@ -1,4 +1,4 @@
-"""What runs an exported file: its own runtime, without the network of hierpets."""
+"""Engines that run an exported file in its own runtime."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["open_exported", "open_onnx"]
 
 
 def open_exported(form: Format, path: Path, preprocess: Preprocess, precision: Precision = "f32") -> Engine:
-    """The engine of a file that :func:`hierpets.export.formats.write_format` wrote, on the CPU.
+    """Open a file that :func:`hierpets.export.formats.write_format` wrote, on the CPU.
 
-    It computes in float32; an OpenVINO graph in ``precision``.
+    The engine computes in float32, or in ``precision`` for an OpenVINO graph.
     """
     if form == "openvino":
         from hierpets.inference.engines.openvino import OpenVinoEngine
@@ -28,7 +28,7 @@ def open_exported(form: Format, path: Path, preprocess: Preprocess, precision: P
 
 
 def open_onnx(path: Path, preprocess: Preprocess) -> Engine:
-    """An ONNX file in ONNX Runtime."""
+    """Open an ONNX file in ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -40,7 +40,7 @@ def open_onnx(path: Path, preprocess: Preprocess) -> Engine:
 
 
 def _open_script(path: Path, preprocess: Preprocess) -> Engine:
-    """A TorchScript file in torch."""
+    """Open a TorchScript file in torch."""
     import torch
 
     with warnings.catch_warnings():

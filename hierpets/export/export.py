@@ -45,18 +45,19 @@ __all__ = [
 ]
 
 CHECK_FILE = "check.json"
-HOLDS = (CHECK_FILE, f"{GRAPH.stem}.*", "early*.*")  # the names in the folder of a format
-MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check with: torch in float32 takes its time
-MOST_CALIBRATING = 200  # of them: the ranges of activations have converged long before
+HOLDS = (CHECK_FILE, f"{GRAPH.stem}.*", "early*.*")  # name patterns of the files in a format's folder
+MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check the export with: torch in float32 is slow
+MOST_CALIBRATING = 200  # of these photos: the ranges of activations converge long before
 
 ExportPrecision = Literal["f32", "int8"]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The file that was written, and how closely it predicts as torch in float32 does.
+    """The exported file, and how closely its predictions match torch in float32.
 
-    ``left_out`` early networks of the bundle are not in it: the main network answers every photo.
+    ``left_out`` is the number of early networks of the bundle that are not exported: the main network alone answers
+    every photo.
     """
 
     path: Path
@@ -75,21 +76,21 @@ def export_bundle(
     registry: Registry | str | Path | None = None,
     progress: Progress = no_progress,
 ) -> Exported:
-    """Write ``out/onnx``, ``out/torchscript`` or ``out/openvino``, whole or not at all; ``out`` defaults to the bundle.
+    """Export a bundle's network to ``out/onnx``, ``out/torchscript`` or ``out/openvino``, completely or not at all.
 
-    The file is checked on photos of ``data``, a folder or labeled photos, or on 100 synthetic images; what was measured
-    is written beside it, to ``check.json``. With ``precision`` int8 an OpenVINO graph is quantized, by the ranges of
-    activations on these photos. Of a bundle with early networks OpenVINO gets all, each checked by itself, and other
-    formats the main network alone. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is
-    exported.
+    ``out`` defaults to the folder of the bundle; any other folder gets the manifest as well. Without ``bundle``, the
+    released one is exported. The exported file is checked on photos of ``data``, a folder or labeled photos, or by
+    default on 100 synthetic images; the results are written beside it, to ``check.json``. With ``precision`` int8 an
+    OpenVINO graph is quantized, by the ranges of activations on these photos. If the bundle has early networks,
+    OpenVINO gets all networks, each checked by itself; other formats get the main network alone.
 
-    :raises ConfigError: the export already exists and ``overwrite`` is not given; ``out`` holds something else, or
+    :raises ConfigError: the export already exists and ``overwrite`` is not given; ``out`` contains something else, or
         another bundle; it cannot be written; the format has no such precision, or needs a package that is not
         installed.
-    :raises DataError: no photos in ``data``.
-    :raises BundleError: no bundle there; or the top-1 class differs from torch in float32 on more than 0.5% of the
+    :raises DataError: there are no photos in ``data``.
+    :raises BundleError: there is no bundle; or the top-1 class differs from torch in float32 on more than 0.5% of the
         photos, or, with int8, the accuracy is expected to fall by 0.3 points or more, or labeled photos prove that it
-        does. Nothing is written.
+        does. Nothing is written then.
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     if bundle is None and out is None:
@@ -100,20 +101,20 @@ def export_bundle(
     _check_target(target, folder, overwrite=overwrite)
     plugins = load_registry(registry)
     photos, leaves = labeled_photos(data, manifest.taxonomy)
-    # Opened first: that it cannot be written is told before the work.
+    # Open the target before the work, so that a folder that cannot be written fails early.
     with whole_folder(target.parent, overwrite=overwrite) as finished, tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / FILES[form]
-        parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
-        write_all(finished, {file.name: file.read_bytes() for file in made.parent.iterdir()})
+        file = Path(scratch) / FILES[form]
+        parity = _write_checked(file, folder, manifest, form, precision, photos, leaves, plugins, progress)
+        write_all(finished, {part.name: part.read_bytes() for part in file.parent.iterdir()})
     if target.parents[1].resolve() != folder.resolve():
         write_file(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
     return Exported(target, parity, left_out=0 if form == "openvino" else len(manifest.early))
 
 
 def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
-    """At most 400 photos spread over a folder; without one, 100 synthetic images.
+    """Choose at most 400 photos spread over a folder, or 100 synthetic images without a folder.
 
-    :raises DataError: no photos there.
+    :raises DataError: the folder has no photos.
     """
     found = find_photos(folder) if folder is not None else read_index("demo").paths
     if not found:
@@ -126,8 +127,8 @@ def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
     other = target.parents[1] / MANIFEST
     if not other.is_file() or other.read_bytes() == (folder / MANIFEST).read_bytes():
         return
-    kept = [other.parent / WEIGHTS, *(other.parent / file.parent for file in FILES.values())]
-    if any(path.exists() for path in kept if path != target.parent):  # of them the new manifest would speak too
+    remaining = [other.parent / WEIGHTS, *(other.parent / file.parent for file in FILES.values())]
+    if any(path.exists() for path in remaining if path != target.parent):  # the new manifest would not fit them
         raise ConfigError(f"{other.parent}: holds another bundle, or other exports of one; choose another folder")
     if not overwrite:
         raise ConfigError(f"{other.parent}: holds an export of another bundle; give overwrite or another folder")
@@ -144,15 +145,15 @@ def _write_checked(
     registry: Registry,
     progress: Progress,
 ) -> Parity:
-    """Write the file and what its check found; OpenVINO's with those of the early networks beside it.
+    """Write the file, for OpenVINO with those of the early networks, and the results of the check.
 
-    :raises BundleError: it does not predict as torch does.
+    :raises BundleError: a network does not predict as torch does.
     """
     model, main = model_id(folder), len(manifest.early)
     networks = dict(enumerate(read_networks(folder, manifest, registry)))
-    asked = networks if form == "openvino" else {main: networks[main]}
+    exported = networks if form == "openvino" else {main: networks[main]}
     found: dict[str, Parity] = {}
-    for stage, network in asked.items():
+    for stage, network in exported.items():
         spec = manifest.networks[stage]
         file = path if stage == main else path.with_name(spec.graph.name)
         found[file.name] = _write_network(
@@ -188,7 +189,8 @@ def _write_network(
     *,
     threshold: float,
 ) -> Parity:
-    """Write one network, of which the manifest speaks alone; what does not pass its threshold is for others to answer.
+    """Write one network and check it; ``manifest`` describes this network alone. Photos that it is not certain of
+    beyond ``threshold`` are left to other networks.
 
     :raises BundleError: it does not predict as torch does.
     """
@@ -211,14 +213,17 @@ def check_network(
     threshold: float,
     progress: Progress,
 ) -> Parity:
-    """How closely the ``engine`` of an exported file predicts as its network does in torch, by itself."""
+    """Measure how closely the ``engine`` of an exported file matches its network in torch, without other networks."""
     engines = TorchEngine(network, manifest.preprocess), engine
     reference, exported = (Predictor(manifest, one, model=model) for one in engines)
     return measure_parity(reference, exported, photos, leaves=leaves, threshold=threshold, progress=progress)
 
 
 def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") -> None:
-    """:raises BundleError: an exported file does not predict closely enough as its network does."""
+    """Refuse an exported file that does not match its network in torch.
+
+    :raises BundleError: its predictions differ too much.
+    """
     if not (parity.holds_quantized if precision == "int8" else parity.holds):
         if not parity.finite:
             allowed = "; a number is not finite"
@@ -230,7 +235,7 @@ def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") 
 
 
 def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
-    """The network's input for some of the photos, each float32 [1, 3, size, size]."""
+    """Compute the network's input for some of the photos, each float32 [1, 3, size, size]."""
     chosen = evenly(photos, MOST_CALIBRATING)
     batches = iter_inputs(chosen, manifest.preprocess, batch_size=1, on_error=lambda i, e: None)
     if not (found := [inputs for _, inputs in batches]):
@@ -239,9 +244,9 @@ def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
 
 
 def labeled_photos(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: Taxonomy) -> tuple[list[str], list[int]]:
-    """The photos to check with, and the leaf of each, -1 where it is not known.
+    """Return the photos to check an export with, and the leaf of each, -1 if it is not known.
 
-    :raises DataError: no photos in a folder.
+    :raises DataError: the folder has no photos.
     """
     if isinstance(data, PhotoIndex):
         records = evenly(data.records, MOST_PHOTOS)
@@ -251,7 +256,7 @@ def labeled_photos(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: T
 
 
 def _leaves(photos: Sequence[str], taxonomy: Taxonomy) -> list[int]:
-    """The leaf that the folders of each photo name, ``SPECIES/BREED/photo``; -1 where they name none."""
+    """Return the leaf that each photo's folders name, as in ``SPECIES/BREED/photo``; -1 if they name none."""
     known: dict[tuple[str, ...], int] = {
         (leaf.species, leaf.breed): i for i, leaf in enumerate(taxonomy.leaves) if leaf.breed
     }

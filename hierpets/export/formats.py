@@ -1,6 +1,7 @@
-"""A bundle's network as files that other runtimes read.
+"""Writes a bundle's network to files for other runtimes.
 
-Each holds the whole graph, features, heads and OOD scores: input ``images``, outputs as in ``NetworkOutput``.
+Each contains the whole graph with features, heads and OOD scores: its input is ``images``, its outputs are those of
+``NetworkOutput``.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ FILES: dict[Format, Path] = {
     "torchscript": EXPORTS["TorchScript"],
 }
 INPUT = "images"
-# Left alone, OpenVINO rounds the activations of layers with packed weights. Its other option that changes numbers, the
-# precision, a file cannot bring (2026.4).
+# By default, OpenVINO rounds the activations of layers with packed weights. The other option that changes results, the
+# precision, cannot be stored in a file (2026.4).
 OPENVINO_OPTIONS = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 
 
 def check_format(form: Format, precision: str) -> None:
-    """Whether a format can be written at a precision.
+    """Check that a format can be written at a precision.
 
-    :raises ConfigError: it has no int8, or what writes it is not installed.
+    :raises ConfigError: it has no int8, or a package that writes it is not installed.
     """
     if precision == "int8" and form != "openvino":
         raise ConfigError(f"--precision int8: not supported for the format {form}; use openvino")
@@ -54,12 +55,12 @@ def write_format(
     *,
     calibration: Sequence[np.ndarray] = (),
 ) -> None:
-    """Write the network of a bundle in a format, for any number of photos, OpenVINO for one. Its folder is created.
+    """Write the network of a bundle in a format, and create its folder. The batch size is any, for OpenVINO one.
 
-    ONNX and TorchScript files carry the manifest inside, as ``bundle.json``. With photos for ``calibration`` (each
-    float32 [1, 3, size, size]), an OpenVINO graph is quantized.
+    ONNX and TorchScript files contain the manifest, as ``bundle.json``. With photos for ``calibration`` (each float32
+    [1, 3, size, size]), an OpenVINO graph is quantized.
 
-    :raises ConfigError: as :func:`check_format`.
+    :raises ConfigError: as for :func:`check_format`.
     """
     check_format(form, "int8" if len(calibration) else "f32")
     path.parent.mkdir(exist_ok=True)
@@ -73,8 +74,8 @@ def write_format(
 
 def _require_onnx() -> None:
     with needed_for("--format onnx"):
-        import onnx_ir  # noqa: F401  removes what the exporter notes of this machine
-        import onnxruntime  # noqa: F401  checks what was written
+        import onnx_ir  # noqa: F401  removes the exporter's notes on this machine
+        import onnxruntime  # noqa: F401  checks the file
         import onnxscript  # noqa: F401  the exporter needs it
 
 
@@ -91,7 +92,7 @@ def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) ->
         verbose=False,
     )
     assert program is not None
-    # The exporter notes in which file of this machine each operation was called.
+    # Remove the exporter's notes: they name the source file on this machine that called each operation.
     ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props[MANIFEST] = manifest.model_dump_json()
     program.save(str(path), external_data=False)
@@ -99,7 +100,7 @@ def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) ->
 
 def _write_torchscript(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
     traced = torch.jit.trace(network, _example(manifest, batch=1), check_trace=False)
-    with path.open("wb") as file:  # where the disk is full, torch's own writer ends the process
+    with path.open("wb") as file:  # given a path, torch's own writer kills the process if the disk is full
         torch.jit.save(torch.jit.freeze(traced), file, _extra_files={MANIFEST: manifest.model_dump_json()})
 
 
@@ -115,7 +116,7 @@ def _example(manifest: Manifest, *, batch: int) -> torch.Tensor:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Exporters warn of their own internals, and TorchScript that it is deprecated, as docs/export.md says."""
+    """Hide warnings about the exporters' internals, and that TorchScript is deprecated (see docs/export.md)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Whether one engine predicts as another does, and as accurately."""
+"""Compares the predictions of two engines, and their accuracies."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ MAX_DRIFT = 0.005
 MAX_FALL = 0.003
 """How far int8 may lower the accuracy."""
 BATCH = 8
-SURE = 1.96  # standard errors of a 95% interval
+Z_95 = 1.96  # standard errors to each side of a 95% interval
 
 
 @dataclass(frozen=True)
 class Parity:
-    """``photos`` compared, how many keep the ``same`` top-1 leaf, the ``largest`` absolute difference of each output,
-    and of the ``joint`` probabilities: that of logarithms is large where a probability is next to none.
+    """The differences between the predictions of a reference and of another engine.
 
-    ``expected_fall`` is how far the accuracy falls if the reference's probabilities are right: the mean of what it
-    gives to its own top-1 leaf over what it gives to the other's. ``right`` counts the ``labeled`` photos whose top-1
-    leaf is right: of the reference, of the other engine; ``lost`` are those that the reference alone has right.
+    ``photos`` were compared, and the ``same`` number of them keeps its top-1 leaf. ``largest`` is the largest absolute
+    difference of each output and of the ``joint`` probabilities, since log-probabilities of nearly zero differ a lot.
+    ``expected_fall`` is how far the accuracy would fall if the reference's probabilities were right: the mean
+    difference between its probability of its own top-1 leaf and of the other's. ``right`` counts the ``labeled`` photos
+    whose top-1 leaf is right, of the reference and of the other engine; ``lost`` those that only the reference gets
+    right.
     """
 
     photos: int
@@ -53,14 +55,14 @@ class Parity:
 
     @property
     def least_fall(self) -> float:
-        """By how much the accuracy on labeled photos falls at least, with 95% confidence: the lower end of an interval
-        of paired differences; 0 where no photo has a label.
+        """Lower bound, with 95% confidence, of how far the accuracy falls: that of an interval of paired differences on
+        labeled photos; 0 if there are none.
         """
         if not self.labeled:
             return 0.0
         fall = self.right[0] - self.right[1]
-        differ = 2 * self.lost - fall  # photos that one of them alone has right
-        return (fall - SURE * math.sqrt(differ - fall**2 / self.labeled)) / self.labeled
+        differ = 2 * self.lost - fall  # photos that only one of them gets right
+        return (fall - Z_95 * math.sqrt(differ - fall**2 / self.labeled)) / self.labeled
 
     @property
     def finite(self) -> bool:
@@ -74,15 +76,16 @@ class Parity:
 
     @property
     def holds_quantized(self) -> bool:
-        """The same for int8, which may change more photos if they are close calls: the accuracy is expected to fall by
-        less than :data:`MAX_FALL`, and labeled photos do not prove that it falls by more.
+        """Like :attr:`holds`, for int8, which may change more photos as long as they are close calls: whether every
+        number is finite, the accuracy is expected to fall by less than :data:`MAX_FALL`, and labeled photos do not
+        prove that it falls by more.
 
-        Counted on some hundred labeled photos alone it would be decided by chance: one of 330 is 0.3 points.
+        A few hundred labeled photos alone would decide by chance: one of 330 is 0.3 points.
         """
         return self.finite and self.expected_fall < MAX_FALL and self.least_fall < MAX_FALL
 
     def words(self) -> str:
-        """``top-1 agrees on 400 of 400 photos; largest difference: features 1e-05, ...``"""
+        """Describe it: ``top-1 agrees on 400 of 400 photos, ...; largest difference: features 1e-05, ...``."""
         differences = ", ".join(f"{name} {value:.1e}" for name, value in self.largest.items())
         right = f"; correct on {self.right[1]} of {self.labeled}, was {self.right[0]}" if self.labeled else ""
         return (
@@ -91,7 +94,7 @@ class Parity:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For a file."""
+        """The values for ``check.json``."""
         return {
             "photos": self.photos,
             "same_top1": self.same,
@@ -113,12 +116,12 @@ def measure_parity(
     threshold: float = 0.0,
     progress: Progress = no_progress,
 ) -> Parity:
-    """Run the same pixels through the engines of two predictors. Photos that cannot be read are left out.
+    """Run the same pixels through the engines of two predictors and compare. Unreadable photos are left out.
 
-    ``leaves`` are the true leaves of the photos, -1 where unknown. A photo that the other is not certain of beyond the
-    ``threshold`` goes on to another network, and loses nothing.
+    ``leaves`` are the true leaves of the photos, -1 if unknown. A photo that the other engine is not certain of beyond
+    ``threshold`` counts as unchanged: another network answers it.
 
-    :raises DataError: no photo can be read.
+    :raises DataError: none of the photos can be read.
     """
     largest = dict.fromkeys((*RawOutput._fields, "joint"), 0.0)
     truth = np.asarray(leaves if leaves is not None else [UNKNOWN_LEAF] * len(photos))
@@ -127,10 +130,11 @@ def measure_parity(
     progress("photos", 0, len(photos))
     preprocess = reference.manifest.preprocess
 
-    def see(_: int, photo: np.ndarray) -> np.ndarray:
+    def square(_: int, photo: np.ndarray) -> np.ndarray:
         return to_square(preprocess, photo)
 
-    for indices, inputs in iter_inputs(photos, preprocess, batch_size=BATCH, transform=see, on_error=lambda i, e: None):
+    batches = iter_inputs(photos, preprocess, batch_size=BATCH, transform=square, on_error=lambda i, e: None)
+    for indices, inputs in batches:
         ours, theirs = reference.engine(inputs), other.engine(inputs)
         joints = reference.joint(ours), other.joint(theirs)
         for name, a, b in zip(largest, (*ours, joints[0]), (*theirs, joints[1]), strict=True):
@@ -155,7 +159,7 @@ def measure_parity(
 
 
 def _passes(predictor: Predictor, output: RawOutput, threshold: float) -> np.ndarray:
-    """bool [B]: the photos that a network is certain of beyond its threshold."""
+    """Whether a network is certain of each photo beyond its threshold, bool [B]."""
     manifest = predictor.manifest
     passed: np.ndarray = manifest.calibration.certainty(output.outputs, manifest.learned) > threshold
     return passed

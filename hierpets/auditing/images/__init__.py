@@ -1,1 +1,1 @@
-"""What one photo shows on its own: size, brightness, format."""
+"""Checks of single photos: size, brightness, format."""

@@ -13,11 +13,11 @@ from hierpets.data.records import PhotoRecord
 __all__ = ["BLANK", "check_image"]
 
 BLANK: tuple[Kind, ...] = ("near_black", "near_white", "uniform")
-"""Kinds of photos that show nothing, so that their hash and their features say nothing either."""
+"""Kinds of photos that show nothing, so that their hashes and features are meaningless."""
 
 
 def check_image(record: PhotoRecord, stats: ImageStats, settings: AuditSettings) -> Iterator[AuditFinding]:
-    """The findings about one photo that need no other photo."""
+    """Yield the findings about one photo that need no other photo."""
     if stats.error is not None:
         yield AuditFinding.of("unreadable", (record,), stats.error)
         return

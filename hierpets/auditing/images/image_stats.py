@@ -25,7 +25,7 @@ from hierpets.errors import ImageError, reason_of, without_name
 
 __all__ = ["ImageStats", "file_stamp", "measure_image"]
 
-DECODED_SIDE = 256  # pixels of the shorter side: hash and brightness need no more
+DECODED_SIDE = 256  # pixels of the shorter side: enough for hash and brightness
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "PNG": {".png"},
@@ -44,13 +44,13 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 @dataclass(frozen=True)
 class ImageStats:
-    """One photo. ``error`` says why it cannot be read; what needs pixels is then None.
+    """Statistics of one photo. ``error`` says why it cannot be read; all that needs pixels is then None.
 
     ``content`` is a SHA-256 of the file, ``size`` its bytes, ``width`` and ``height`` its pixels as stored. ``dark``
     and ``light`` are the 5th and 95th percentile of brightness, ``color`` the 99th percentile of the difference between
     the channels, all in [0, 1]. ``phash`` and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the
-    photo and of its mirror image, ``turned_phashes`` of the photo turned by one, two and three quarters. A JPEG is not
-    ``complete`` when no end marker follows its last scan, even if it can be decoded.
+    photo and of its mirror image, ``turned_phashes`` of the photo rotated by 90, 180 and 270 degrees. A JPEG is not
+    ``complete`` if no end marker follows its last scan, even if it can be decoded.
     """
 
     path: str
@@ -76,8 +76,8 @@ class ImageStats:
 
 
 def file_stamp(path: str) -> str | None:
-    """Size and modification time of a photo's file, or of the archive or table that holds it, which change when it
-    does; None where there is no such file on this machine.
+    """Size and modification time of a photo's file, or of the archive or table with the photo, to detect changes; None
+    if there is no such local file.
     """
     try:
         return stamp_of(file_of(path)) or None
@@ -86,7 +86,7 @@ def file_stamp(path: str) -> str | None:
 
 
 def measure_image(path: str) -> ImageStats:
-    """Measure one photo, decoding it once. A photo that cannot be read is not raised but described in ``error``."""
+    """Measure one photo, decoding it once. An unreadable photo raises no error, but has an ``error``."""
     unread = ImageStats(path, content=digest(b"", path))
     if path.startswith(DEMO_PREFIX):
         return _with_pixels(unread, path)
@@ -94,7 +94,7 @@ def measure_image(path: str) -> ImageStats:
     try:
         size, data = _content(path)
         if size > DEFAULT_LIMITS.max_bytes:
-            read_photo(path)  # refuses it without reading
+            read_photo(path)  # raises an error without reading it
     except (OSError, ValueError) as error:
         return replace(unread, error=f"cannot be read: {reason_of(error)}")
     except ImageError as error:
@@ -110,7 +110,7 @@ def measure_image(path: str) -> ImageStats:
 
 
 def _content(path: str) -> tuple[int, bytes]:
-    """The size of a photo's file and, if that is within limits, its content."""
+    """Return the size of a photo's file and, if it is within limits, its content."""
     if address := parse_address(path):
         return read_address(address, DEFAULT_LIMITS.max_bytes)
     return read_file(Path(path), DEFAULT_LIMITS.max_bytes)
@@ -118,7 +118,7 @@ def _content(path: str) -> tuple[int, bytes]:
 
 def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
     try:
-        # What is wrong with a damaged photo is said once, when its features are computed.
+        # Without warnings: those of a damaged photo come when its features are computed.
         photo = read_photo(source, shorter_side=DECODED_SIDE, warn=lambda _: None)
     except ImageError as error:
         return replace(known, error=without_name(error, source if isinstance(source, str) else "the photo"))

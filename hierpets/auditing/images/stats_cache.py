@@ -18,7 +18,7 @@ from hierpets.progress import Progress, no_progress
 __all__ = ["StatsCache", "collect_stats"]
 
 VERSION = 5  # of the table and the fields of ImageStats
-CHUNK = 64  # photos between two commits, the most that a kill may cost
+CHUNK = 64  # photos between two commits: the most that are lost if the process is killed
 CACHE_FILE = "image_stats.sqlite"
 
 
@@ -30,21 +30,21 @@ class StatsCache:
         self._cache = SqliteCache(self._file, _prepare)
 
     def get(self, path: str) -> ImageStats | None:
-        """The statistics of a photo, unless its file has changed since."""
+        """Return the cached statistics of a photo; None if there are none, or its file has changed since."""
         query = "SELECT stamp, stats FROM stats WHERE path = ?"
         row = self._cache.row(query, (_key(path),))
         if row is None or row[0] != file_stamp(path):
             return None
         try:
             found = ImageStats(**json.loads(row[1]))
-            return replace(found, path=path, turned_phashes=tuple(found.turned_phashes))  # a list, in JSON
+            return replace(found, path=path, turned_phashes=tuple(found.turned_phashes))  # JSON has no tuples
         except (TypeError, ValueError):
             warn_uncached(self._file, "it holds statistics that hierpets did not write")
             return None
 
     def put(self, measured: Iterable[tuple[str | None, ImageStats]]) -> None:
-        """Store statistics with the stamp that their file had before it was read; without one, nobody could tell when
-        they are out of date.
+        """Store statistics with the stamp that their file had before it was read. Those without a stamp are not stored,
+        because it could not be detected when they are out of date.
         """
         rows = [(_key(stats.path), before, json.dumps(asdict(stats))) for before, stats in measured if before]
         self._cache.store("INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", rows)
@@ -56,9 +56,9 @@ class StatsCache:
 def collect_stats(
     paths: Sequence[str], cache_folder: Path, *, workers: int = 2, progress: Progress = no_progress
 ) -> list[ImageStats]:
-    """The statistics of every photo, in order, measured where the cache does not hold them.
+    """Return the statistics of every photo, in order; those that are not cached are measured.
 
-    Pixels are held for ``workers`` photos at a time, however many photos there are.
+    The pixels of only ``workers`` photos are in memory at a time.
     """
     with closing(StatsCache(cache_folder)) as cache, ThreadPoolExecutor(workers, thread_name_prefix="audit") as pool:
         found = {path: stats for path in dict.fromkeys(paths) if (stats := cache.get(path))}
@@ -81,8 +81,8 @@ def _stamped(path: str) -> tuple[str | None, ImageStats]:
 
 
 def _key(path: str) -> bytes:
-    """A path as SQLite can hold it: the bytes of its name may be no text."""
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100  an address is no path
+    """A path as bytes for SQLite, since its name may not be valid text."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100  an address is not a path
 
 
 def _prepare(database: sqlite3.Connection) -> None:

@@ -1,1 +1,1 @@
-"""Labels that the photos contradict."""
+"""Checks of labels against what the photos show."""

@@ -1,4 +1,4 @@
-"""Checks on features: photos unlike any other in the set, and labels that heads and neighbors contradict."""
+"""Checks on features: outliers, and labels that heads and neighbors contradict."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from hierpets.training.frozen.statistics import collect_statistics
 __all__ = ["FEWEST", "check_labels", "check_outliers"]
 
 Sampler = Callable[[Labels], np.ndarray]
-FEWEST = 10  # photos, below which neighbors say nothing
+FEWEST = 10  # with fewer photos, neighbors are meaningless
 
 
 def check_outliers(index: PhotoIndex, features: np.ndarray) -> list[AuditFinding]:
-    """Photos that are far from every other, by features [N, D]."""
+    """Find photos that are far from every other, by features [N, D]."""
     if len(index) < FEWEST:
         return []
     outlying, distance = find_outliers(find_neighbors(features, k=NEAREST))
@@ -56,12 +56,11 @@ def check_labels(
     weigh: Sampler,
     settings: AuditSettings,
 ) -> tuple[list[AuditFinding], list[str]]:
-    """Suspected label errors, and notes on labels that could not be checked.
+    """Return suspected label errors, and notes on labels that could not be checked.
 
     ``groups`` are rows that show the same photo: they are kept in one fold, because heads that saw a copy would agree
-    with its label. So are the photos of an individual that the data states, and others of a class ``within`` a cosine
-    distance of each other, which are too alike to be of two animals. ``weigh`` maps labels to weights, as a sampler
-    plugin does.
+    with its label. So are the photos of a stated individual, and photos of one class ``within`` a cosine distance of
+    each other, which probably show the same animal. ``weigh`` maps labels to weights, as a sampler plugin does.
     """
     known = index.of_individuals(individuals_by_likeness(index, features, within=within))
     folds = assign_folds(known.labels(), folds=settings.folds, seed=settings.seed)

@@ -16,16 +16,17 @@ from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
 __all__ = ["SuspectedError", "confident_classes", "confident_mismatches", "suspected_errors"]
 
-RARE = 0.2  # a breed label that a larger fraction of the neighbors shares is trusted
-RULED_OUT, SUPPORTED = 0.02, 0.3  # below: the heads rule a label out; above: the neighbors support what they predict
+RARE = 0.2  # a breed label is trusted if a larger fraction of the neighbors shares it
+RULED_OUT = 0.02  # the heads rule out a label with a probability below this
+SUPPORTED = 0.3  # the neighbors support a prediction if this fraction of them has that label
 
 
 def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The confident class of each row, int64 [N], -1 where there is none.
+    """The confident class of each row, int64 [N], -1 if there is none.
 
-    ``labels`` int [N], ``probabilities`` [N, K]. A row is confidently of a class when its probability reaches the mean
-    that the class has on the rows labeled with it; of several such classes the most probable counts. That mean is what
-    makes the rule fair to classes that a model is unsure of.
+    ``labels`` int [N], ``probabilities`` [N, K]. A row is confidently of a class if its probability reaches the mean
+    that the class has on the rows labeled with it; of several such classes the most probable counts. This mean makes
+    the rule fair to classes that the model is unsure of.
     """
     thresholds = np.array(
         [probabilities[labels == k, k].mean() if (labels == k).any() else np.inf for k in range(probabilities.shape[1])]
@@ -35,7 +36,7 @@ def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
 
 
 def confident_mismatches(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Rows, int64 [M], that are confidently of another class than their label: the off-diagonal of the confident joint.
+    """Rows that are confidently of another class than their label, int64 [M]: the off-diagonal of the confident joint.
 
     ``labels`` int [N] in 0..K-1, ``probabilities`` [N, K] out-of-fold and calibrated.
     """
@@ -44,7 +45,7 @@ def confident_mismatches(labels: np.ndarray, probabilities: np.ndarray) -> np.nd
 
 
 class SuspectedError(NamedTuple):
-    """A suspected label error. ``likely`` is a leaf index, ``agreement`` the fraction of neighbors with the label."""
+    """A suspected label error. ``likely`` is the probable leaf, ``agreement`` the share of neighbors with the label."""
 
     row: int
     likely: int
@@ -60,12 +61,12 @@ class SuspectedError(NamedTuple):
 def suspected_errors(
     labels: Labels, joint: np.ndarray, neighbors: Neighbors, taxonomy: Taxonomy
 ) -> list[SuspectedError]:
-    """Labels that both the heads and the neighbors contradict, the highest score first.
+    """Find labels that both the heads and the neighbors contradict, the highest score first.
 
     ``joint`` [N, L] holds out-of-fold, calibrated joint probabilities. The heads contradict a label by confident
-    learning, at the species first and then among the breeds of the species; the neighbors when few of them have it. A
-    label that the heads rule out and no neighbor has is suspected even below its class's confidence: in a class with
-    many wrong labels that is set too high.
+    learning, first at species level and then among the breeds of the species; the neighbors contradict it if few of
+    them have it. A label that the heads rule out and no neighbor has is suspected even if no class is confident: many
+    wrong labels in a class make its threshold too high.
     """
     species = species_probabilities(joint, taxonomy)
     wrong_species = _species_errors(labels, species, neighbors)
@@ -84,7 +85,10 @@ def suspected_errors(
 
 
 def _best_rival(joint: np.ndarray, given: int) -> tuple[int, float]:
-    """The most probable leaf other than the given one, which confident learning may suspect though it is on top."""
+    """The most probable leaf other than the given one, and its probability.
+
+    Confident learning may suspect a label even if it is the most probable leaf.
+    """
     rivals = joint.copy()
     if given != UNKNOWN_LEAF:
         rivals[given] = 0.0
@@ -93,18 +97,18 @@ def _best_rival(joint: np.ndarray, given: int) -> tuple[int, float]:
 
 
 def _species_errors(labels: Labels, species: np.ndarray, neighbors: Neighbors) -> set[int]:
-    """Rows whose species is contradicted by confident learning and by most neighbors."""
+    """Rows whose species both confident learning and most neighbors contradict."""
     contradicted = confident_mismatches(labels.species, species)
     agreement = share_with(neighbors, labels.species, labels.species)
     return set(contradicted[agreement[contradicted] < 0.5].tolist())
 
 
-def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxonomy: Taxonomy) -> list[int]:
-    """Confident learning among the breeds of each species, on the photos whose species is not suspected."""
+def _breed_errors(labels: Labels, joint: np.ndarray, wrong_species: set[int], taxonomy: Taxonomy) -> list[int]:
+    """Rows whose breed confident learning contradicts, among the breeds of each species, except ``wrong_species``."""
     found: list[int] = []
     for s, columns in enumerate(taxonomy.slices):
         rows = np.flatnonzero((labels.species == s) & labels.breed_known)
-        rows = rows[~np.isin(rows, list(elsewhere))]
+        rows = rows[~np.isin(rows, list(wrong_species))]
         if columns.stop - columns.start < 2 or not len(rows):
             continue
         inside = joint[rows, columns]
@@ -114,11 +118,11 @@ def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxono
 
 
 def _given_probability(labels: Labels, joint: np.ndarray, species: np.ndarray) -> np.ndarray:
-    """The probability of each row's label, float64 [N]: of its leaf, or of its species where the breed is unknown."""
+    """The probability of each row's label, float64 [N]: of its leaf, or of its species if the breed is unknown."""
     rows = np.arange(len(labels))
     return np.where(labels.breed_known, joint[rows, labels.leaf], species[rows, labels.species])
 
 
 def _contradicts(likely: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
-    """bool [N]: whether the most probable leaf contradicts the label."""
+    """Whether the most probable leaf contradicts the label, bool [N]."""
     return np.where(labels.breed_known, likely != labels.leaf, taxonomy.leaf_species[likely] != labels.species)

@@ -1,1 +1,1 @@
-"""Photos that are the same photo, or nearly."""
+"""Finds copies and near duplicates of photos."""

@@ -1,4 +1,4 @@
-"""Pairs of the same photo: by their bytes, or by a perceptual hash that the features of a network confirm."""
+"""Finds pairs of the same photo: by their bytes, or by a perceptual hash that network features confirm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hierpets.training.features.unit import unit_rows
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
 
 How = Literal["exact", "near", "mirrored", "turned"]
-OF_TURNED = 0.6  # of the cosine that is asked for: turned by a quarter, a photo has one of 0.43 to 0.87 to itself
+OF_TURNED = 0.6  # share of the required cosine: that of a photo and itself, rotated by 90 degrees, is 0.43 to 0.87
 BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
 
 
@@ -29,21 +29,21 @@ class Pair:
 
 
 def exact_pairs(contents: Sequence[str]) -> list[Pair]:
-    """Every row whose bytes an earlier row has, paired with the first that has them."""
+    """Pair every row with the first row that has the same bytes."""
     first: dict[str, int] = {}
     return [Pair(first[c], row, "exact", 1.0) for row, c in enumerate(contents) if first.setdefault(c, row) != row]
 
 
 def hash_bits(hashes: Sequence[str]) -> np.ndarray:
-    """64-bit hashes in hexadecimal to their bits as -1 and 1, float32 [N, 64]."""
+    """Convert 64-bit hashes in hexadecimal to their bits as -1 and 1, float32 [N, 64]."""
     words = np.array([int(h, 16) for h in hashes], dtype=">u8")
     return np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32) * 2 - 1
 
 
 def near_pairs(bits: np.ndarray, others: np.ndarray, *, within: int) -> np.ndarray:
-    """Rows ``i < j`` with ``bits[i]`` and ``others[j]`` at most ``within`` bits apart: int64 [P, 2].
+    """Find rows ``i < j`` with ``bits[i]`` and ``others[j]`` at most ``within`` bits apart, int64 [P, 2].
 
-    Both are float32 [N, 64] of -1 and 1, so that one matrix product gives 64 - 2 x Hamming distance.
+    Both are float32 [N, 64] of -1 and 1, so that a matrix product gives 64 - 2 x Hamming distance.
     """
     found = []
     for start in range(0, len(bits), BLOCK):
@@ -62,8 +62,10 @@ def confirmed_pairs(
     within: int,
     same: float,
 ) -> list[Pair]:
-    """Pairs of like hash, upright, against the mirror image or against one of the ``turned`` [N][3], whose features
-    [N, D] have a cosine of ``same``, and of turned ones less.
+    """Find pairs with similar hashes whose features [N, D] have a cosine of at least ``same``, or less if turned.
+
+    The hash of the first photo is compared with those of the second one, of its mirror image and of its rotations,
+    ``turned`` [N][3].
     """
     bits, unit = hash_bits(hashes), unit_rows(features)
     variants: list[tuple[How, Sequence[str], float]] = [
@@ -81,7 +83,7 @@ def confirmed_pairs(
 
 
 def components(pairs: Sequence[Pair]) -> list[list[int]]:
-    """Rows that pairs join, directly or through others: sorted lists, in the order of their first row."""
+    """Connected components of pairs: sorted lists of rows, in the order of their first row."""
     links = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)
     numbers = join_rows(links.T, int(links.max(initial=-1)) + 1)
     groups: dict[int, list[int]] = {}

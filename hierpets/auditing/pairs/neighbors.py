@@ -1,4 +1,4 @@
-"""The nearest neighbors of each photo, and outliers that have none close by."""
+"""Finds the nearest neighbors of each photo, and outliers, which have none close by."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 __all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with"]
 
 WORKING_MEMORY = 64  # MB of distances at a time
-NEAREST = 5  # neighbors that the distance of an outlier is averaged over
+NEAREST = 5  # number of neighbors over which the distance of an outlier is averaged
 FENCE = 2.0  # interquartile ranges above the third quartile
-LEAST_RANGE = 0.02  # interquartile range assumed at least: photos of one burst are all equally close
+LEAST_RANGE = 0.02  # minimum interquartile range: the photos of one burst are all equally close
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Neighbors:
 
 
 def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:
-    """The k nearest rows of each row of features [N, D] by cosine; fewer where N is not above k."""
+    """Find the k nearest rows of each row of features [N, D] by cosine; fewer if there are not so many."""
     from sklearn import config_context
     from sklearn.neighbors import NearestNeighbors
 
@@ -33,15 +33,16 @@ def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:
     return Neighbors(rows, 1 - distance)
 
 
-def share_with(neighbors: Neighbors, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """For each row, the fraction of its neighbors whose label (int [N]) is ``asked`` (int [N]): float64 [N]."""
-    return np.asarray((labels[neighbors.rows] == asked[:, None]).mean(axis=1))
+def share_with(neighbors: Neighbors, labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Fraction of each row's neighbors whose label (int [N]) is the row's ``wanted`` one (int [N]); float64 [N]."""
+    return np.asarray((labels[neighbors.rows] == wanted[:, None]).mean(axis=1))
 
 
 def find_outliers(neighbors: Neighbors) -> tuple[np.ndarray, np.ndarray]:
-    """``outliers`` bool [N] and ``distance`` float64 [N]: one minus the mean cosine to the five nearest rows.
+    """Return which rows are outliers, bool [N], and their distance, float64 [N]: one minus the mean cosine to the five
+    nearest rows.
 
-    The bound is a fence as in Tukey's box plot, so that it follows the data set.
+    The threshold is a fence as in Tukey's box plot, so that it adapts to the data set.
     """
     distance = 1.0 - neighbors.similarity[:, :NEAREST].astype(np.float64).mean(axis=1)
     low, high = np.percentile(distance, [25, 75])

@@ -1,4 +1,4 @@
-"""Copies of a photo: a leak between splits, a label conflict, or a duplicate."""
+"""Finds copies of a photo: leaks between splits, label conflicts, and duplicates."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ WORDS: dict[How, str] = {
 def find_same_photos(
     stats: Sequence[ImageStats], useful: np.ndarray, features: np.ndarray, settings: AuditSettings
 ) -> list[Pair]:
-    """Pairs of rows of ``stats`` that show the same photo.
+    """Find pairs of rows of ``stats`` that show the same photo.
 
-    Exact ones among all readable files; near ones among ``useful``, rows int64 [M] of photos that show something,
-    whose features are [M, D], one file of each content.
+    Exact copies are found among all readable files. Near duplicates are found among ``useful``, the rows int64 [M] of
+    photos that show something and have ``features`` [M, D], without exact copies.
     """
     readable = [row for row, one in enumerate(stats) if one.error is None]
     exact = _renumbered(exact_pairs([stats[row].content for row in readable]), readable)
     copies = {pair.second for pair in exact}
-    single = [at for at, row in enumerate(useful) if row not in copies]
-    rows = [int(useful[at]) for at in single]
+    originals = [i for i, row in enumerate(useful) if row not in copies]
+    rows = [int(useful[i]) for i in originals]
     near = confirmed_pairs(
         [stats[row].phash or "0" for row in rows],
         [stats[row].mirrored_phash or "0" for row in rows],
         [stats[row].turned_phashes for row in rows],
-        features[single],
+        features[originals],
         within=settings.hash_distance,
         same=settings.same_photo,
     )
@@ -48,7 +48,7 @@ def find_same_photos(
 
 
 def check_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> Iterator[AuditFinding]:
-    """One finding for each set of copies, two where it is both a leak and a label conflict."""
+    """Yield a finding for each set of copies, or two if it is both a leak and a label conflict."""
     for group in components(pairs):
         members = set(group)
         inside = [pair for pair in pairs if pair.first in members]
@@ -56,7 +56,7 @@ def check_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> 
         how = max((pair.how for pair in inside), key=list(WORDS).index)
         similarity = min(pair.similarity for pair in inside)
         detail = {"how": how, "similarity": round(similarity, 4)}
-        splits = sorted({photo.split or "train" for photo in photos})  # training learns from photos of no split, too
+        splits = sorted({photo.split or "train" for photo in photos})  # photos without a split are used for training
         labels = sorted({str(photo.label) for photo in photos})
         if len(splits) > 1:
             yield AuditFinding.of("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)

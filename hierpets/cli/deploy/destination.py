@@ -1,4 +1,4 @@
-"""Where ``hierpets predict`` puts its records, and in which format."""
+"""Where ``hierpets predict`` writes its records, and in which format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
 
 @dataclass(frozen=True)
 class Destination:
-    """Options that must make sense together; without ``out``, records are printed."""
+    """The options of the output, which have been checked together. Without ``out``, records are printed."""
 
     form: Format
     out: str | None
@@ -37,7 +37,10 @@ class Destination:
         overwrite: bool,
         cluster: str | None,
     ) -> Destination:
-        """Raises ``click.UsageError`` for options that exclude each other."""
+        """Check the options and choose the format.
+
+        :raises click.UsageError: options exclude each other.
+        """
         if resume and overwrite:
             raise click.UsageError("use either --resume or --overwrite.")
         if cluster is not None:

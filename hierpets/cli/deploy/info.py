@@ -77,8 +77,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
 
 
 def _needed(thresholds: SpeciesThresholds, *, few: bool) -> str:
-    """What an answer needs. Where no probability is enough, either ``few`` photos calibrated the thresholds, or a model
-    that is wrong and certain of it.
+    """Say what an answer needs. If no probability is enough, the thresholds were calibrated on too ``few`` photos, or
+    the model was certain and wrong on too many.
     """
     if thresholds.probability >= 1:
         return f"answered as unknown: {_why_never(few=few)}"

@@ -1,4 +1,4 @@
-"""What ``hierpets predict`` reads before photos: names of ``--only``, and paths on standard input."""
+"""What ``hierpets predict`` reads besides photos: names of ``--only``, and paths on standard input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ __all__ = ["PipedPaths", "read_names"]
 
 
 def read_names(given: Iterable[str]) -> Iterator[str]:
-    """The names of ``--only``, those of files in their place."""
+    """Yield the names of ``--only``, replacing each file by the names in it.
+
+    :raises ConfigError: a file is missing, unreadable or empty.
+    """
     for name in given:
         if not Path(name).is_file():
             if Path(name).suffix in (".txt", ".csv"):
@@ -36,47 +39,47 @@ def read_names(given: Iterable[str]) -> Iterator[str]:
 
 
 class PipedPaths:
-    """The paths on standard input, one per line; a file name may hold any bytes."""
+    """The paths on standard input, one per line; a file name may contain any bytes."""
 
     def __init__(self) -> None:
         self._read: deque[str] = deque()
         self._reading = False
 
     def live(self) -> bool:
-        """Whether the next line is still to come."""
+        """Whether the next path still has to be waited for."""
         return self._reading and not self._read
 
     def __iter__(self) -> Iterator[str]:
-        """Each path, without empty lines.
+        """Yield each path, skipping empty lines.
 
         :raises ConfigError: standard input is closed, or is binary data.
         """
-        for read in self._as_they_come():
-            self._read.extend(path for path in map(_as_path, read) if path)
+        for lines in self._read_lines():
+            self._read.extend(path for path in map(_as_path, lines) if path)
             while self._read:
                 yield self._read.popleft()
 
-    def _as_they_come(self) -> Iterator[list[bytes]]:
-        """The lines that are there, as often as some are."""
+    def _read_lines(self) -> Iterator[list[bytes]]:
+        """Yield the lines that are available, as soon as there are any."""
         if sys.stdin is None:
             raise ConfigError("-: standard input is closed; expected one path per line")
         self._reading = True
-        pipe, begun = cast("io.BufferedReader", sys.stdin.buffer), b""
+        pipe, incomplete = cast("io.BufferedReader", sys.stdin.buffer), b""
         while data := pipe.read1(2**16):
-            *lines, begun = (begun + data).split(b"\n")
+            *lines, incomplete = (incomplete + data).split(b"\n")
             yield lines
         self._reading = False
-        yield [begun]
+        yield [incomplete]
 
 
 def _as_path(line: bytes) -> str:
     text = line.decode(sys.stdin.encoding, "surrogateescape").strip()
-    path = text.removeprefix("\ufeff")  # a mark before the first, as Windows writes it
+    path = text.removeprefix("\ufeff")  # the byte order mark that Windows writes
     if "\0" in path or (_has_raw_bytes(path) and not os.path.lexists(path)):
         raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
     return path
 
 
 def _has_raw_bytes(text: str) -> bool:
-    """Whether bytes in it are no text; Python keeps them as lone surrogates."""
+    """Whether a text has bytes that could not be decoded; Python keeps them as lone surrogates."""
     return any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -63,7 +63,7 @@ def command(
 
 
 def _lovely() -> Callable[[TraceStep], str]:
-    """A description of a tensor by lovely-tensors."""
+    """A function that describes a tensor with lovely-tensors."""
     with needed_for("--lovely"):
         import lovely_tensors
     import torch

@@ -156,7 +156,7 @@ def _predict(
     plugins = load_registry(registry)
     piped = PipedPaths()
     photos = list_photos(paths, piped, plugins)
-    first = [] if STANDARD_INPUT in paths else list(islice(photos, MANY))  # what is piped in may come slowly
+    first = [] if STANDARD_INPUT in paths else list(islice(photos, MANY))  # do not wait for piped paths
     many, photos = len(first) in (0, MANY), chain(first, photos)
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if to.out is None:
@@ -183,12 +183,12 @@ def _predict(
 
 
 def _are_few_photos(paths: tuple[str, ...]) -> bool:
-    """Whether each path is a photo, which is known without asking the readers of the registry."""
+    """Whether each path is clearly a photo, without asking the readers of the registry."""
     return len(paths) < MANY and all(is_photo(Path(path).name) and is_file(path) for path in paths)
 
 
 def _begin_loading(model: Path | None, engine: EngineOptions, registry: Path | None) -> Future[Predictor]:
-    """The predictor for a few photos: its graph is compiled while the rest is imported and checked."""
+    """Start to load the predictor for a few photos, so that its graph is compiled while the rest is imported."""
 
     def work() -> Predictor:
         from hierpets.inference.loading import load
@@ -199,7 +199,7 @@ def _begin_loading(model: Path | None, engine: EngineOptions, registry: Path | N
 
 
 def _write(out: Path, write: Callable[..., RunTotals]) -> int:
-    """Let ``write`` write the records to a file, and show its progress; after Ctrl-C, what is finished stays."""
+    """Write the records to a file with ``write``, and show its progress. After Ctrl-C, finished records are kept."""
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.inference.output.resumable import partial_path
 
@@ -244,7 +244,7 @@ def _print(predictions: Iterable[Prediction], to: Destination, language: Languag
     failed = False
     with speaking(language):
         for text, prediction in render(predictions, to.form):
-            # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
+            # As bytes: a pipe's encoding may lack characters of a name, and Windows would convert line ends.
             click.echo(text.encode("utf-8", "surrogateescape"), nl=False, file=output)
             failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0

@@ -17,7 +17,7 @@ from hierpets.serve.settings import ServeSettings, make_settings
 __all__ = ["command"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-DEFAULTS = ("alpha", "top_k", "max_level", "max_set")  # options of a prediction that a server sets for all
+DEFAULTS = ("alpha", "top_k", "max_level", "max_set")  # options of predictions whose defaults the server sets
 SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("options", "allowed_host"))
 
 
@@ -95,5 +95,5 @@ def command(
             click.echo("stopped", err=True)
 
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce, on_stop=conclude)
-        with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
+        with suppress(KeyboardInterrupt):  # the usual way to stop a server
             server.run(sockets=[listening])

@@ -1,1 +1,1 @@
-"""Commands that lead to a bundle: audit, plan, train, evaluate, compare, checklist, grow, forget, plugins."""
+"""Commands for making a bundle: audit, plan, train, evaluate, compare, checklist, grow, forget, plugins."""

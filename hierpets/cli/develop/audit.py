@@ -72,7 +72,7 @@ def command(
 
 
 def _print(audit: Audit, out: Path) -> None:
-    """The headline, counts per class, findings per kind, notes, and where the rest is."""
+    """Print the headline, counts per class, findings per kind, notes, and where to find the rest."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -99,7 +99,7 @@ def _counts(balance: ClassBalance) -> str:
 
 
 def _table(audit: Audit) -> Table:
-    """A row for each kind that was found, with the finding of the highest score."""
+    """A table with a row for each kind of finding, and the one with the highest score as an example."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -93,7 +93,7 @@ def new(kind: Kind, name: str, registry: Path) -> None:
 
 
 def _row(plugin: Plugin, *, overridden: bool) -> dict[str, Any]:
-    accepted, problem = _look_at(plugin)
+    accepted, problem = _examine(plugin)
     return {
         "kind": plugin.kind,
         "name": plugin.name,
@@ -108,8 +108,8 @@ def _row(plugin: Plugin, *, overridden: bool) -> dict[str, Any]:
     }
 
 
-def _look_at(plugin: Plugin) -> tuple[tuple[str, ...], str | None]:
-    """The options that it takes, and what is wrong with it. The code of an installed package is not run for a list."""
+def _examine(plugin: Plugin) -> tuple[tuple[str, ...], str | None]:
+    """The options that a plugin takes, and what is wrong with it. The code of an installed package is not run."""
     if plugin.is_installed:
         return plugin.read_option_names()
     problems = plugin.problems()
@@ -148,7 +148,7 @@ def _print_table(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _options(row: dict[str, Any]) -> str:
-    """Options that registry.yaml sets with their values, the others by name."""
+    """The options of a plugin: those set in registry.yaml with their values, the others by name."""
     given = row["options"]
     names = [*row["accepts"], *(name for name in given if name not in row["accepts"])]
     return ", ".join(f"{name}={given[name]!r}" if name in given else name for name in names)

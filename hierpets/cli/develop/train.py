@@ -67,8 +67,8 @@ def command(
 
     from hierpets.data.labeled.index import check_source
 
-    if not resume:  # a run that is complete needs no photos
-        check_source(config.data, registry=config.registry)  # before torch is loaded, which takes seconds
+    if not resume:  # resuming a complete run needs no photos
+        check_source(config.data, registry=config.registry)  # before torch is imported, which takes seconds
     before = _written_at(config.out)
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.training.recipe import train
@@ -84,8 +84,8 @@ def command(
         except KeyboardInterrupt:
             progress.close()
             if overwrite and _written_at(config.out) in (None, before):
-                told = "before the new run began: what is there is an old one, if any; rerun with --overwrite"
-                click.echo(f"interrupted {told}", err=True)
+                when = "before the new run began: what is there is an old one, if any; rerun with --overwrite"
+                click.echo(f"interrupted {when}", err=True)
             else:
                 click.echo("interrupted; rerun with --resume to continue", err=True)
             return INTERRUPTED
@@ -93,19 +93,19 @@ def command(
 
 
 def _resumed(resume: bool, out: Path | None) -> Path | None:
-    """The settings that a resumed run was started with, if there are any."""
+    """The file of settings that a resumed run was started with, if it exists."""
     written = (out or TrainConfig().out) / CONFIG_FILE
     return written if resume and written.is_file() else None
 
 
 def _written_at(run: Path) -> int | None:
-    """When the settings of a run were written, in nanoseconds: they change hands as a new run begins."""
+    """When the settings of a run were written, in nanoseconds: a new run replaces them when it begins."""
     settings = run / CONFIG_FILE
     return settings.stat().st_mtime_ns if settings.is_file() else None
 
 
 def _describe(event: dict[str, Any]) -> str | None:
-    """The line of an event, or None for one that only the log keeps."""
+    """The line to print for an event, or None for one that is only logged."""
     match event["event"]:
         case "data":
             return f"{event['source']}: {event['train']} training photos, {event['val']} validation photos"

@@ -1,1 +1,1 @@
-"""A page that answers photos in the browser, without a server: network, decision and shampoos as static files."""
+"""A web page that predicts in the browser, without a server: networks, decision and shampoos as static files."""

@@ -1,4 +1,6 @@
-"""A recommendation for every answer that a page can give: its rules are plugins, which run in Python alone."""
+"""Precomputes recommendations for every answer that a page can give: shampoo rules are plugins, which run only in
+Python.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,18 @@ from hierpets.taxonomy import Taxonomy
 
 __all__ = ["advise"]
 
-LEAST = 1e-6  # a doubt where the bound allows none
+LEAST = 1e-6  # the smallest doubt, if the bound allows none
 DIGITS = 6  # of a score
-HALVINGS = 8  # to find from which share of some breeds on a product is vetoed: to less than half a percent
+HALVINGS = 8  # bisection steps to find the share at which a product is vetoed, to less than half a percent
 
 
 def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
-    """What the rules say of each leaf for sure, of each species with its breed unsure, and of an unknown pet; and what
-    they make of each product, by which a page chooses among these.
+    """Ask the rules about each leaf, each species with an uncertain breed, and an unknown pet, and collect the
+    recommendations with the tables of products by which a page chooses among them.
 
     :raises PluginError: a rule fails.
     """
-    tree, book = manifest.taxonomy, _Book()
+    tree, collected = manifest.taxonomy, _Recommendations()
     matrix, products = SuitabilityMatrix.of(recommender.catalog, tree), [*recommender.catalog.products]
 
     def ask(
@@ -38,19 +40,21 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     ) -> int:
         found = recommender.recommend(joint, tree, level, unlisted=unlisted, bystanders=bystanders, odds=False)
         harms = matrix.forbidden[:, products.index(found.product.id)] if found.product else ()
-        return book.place(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
+        return collected.index(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
 
     choose = partial(_choice, manifest=manifest, bound=recommender.bound)
     leaves = [choose(row, ask=partial(ask, level="breed")) for row in np.eye(len(tree.leaves))]
-    got = np.array([[str(book.recommendations[at].product) for at in _places(choice)] for choice in leaves])  # [L, 3]
+    chosen = np.array([[str(collected.items[i].product) for i in _indices(choice)] for choice in leaves])  # [L, 3]
 
     def of_species(s: int, unsure: np.ndarray) -> tuple[ProductChoice, ...]:
-        """What suits an unsure breed, whatever else is the best for some of them, and nothing."""
+        """The choices for an uncertain breed: the best for the species, those for each group of its breeds that get the
+        same products, and no product.
+        """
         inside = tree.leaf_species == s
         own = choose(unsure, ask=partial(ask, level="species"))
-        groups = [inside & (got == products).all(axis=1) for products in np.unique(got[inside], axis=0)]
+        groups = [inside & (chosen == products).all(axis=1) for products in np.unique(chosen[inside], axis=0)]
         further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
-        none = book.place(_no_product(tree.species[s], recommender.catalog))
+        none = collected.index(_no_product(tree.species[s], recommender.catalog))
         return tuple(dict.fromkeys([own, *further, ProductChoice(sure=none, unsure=none, beside=none)]))
 
     vetoed, tolerated = _vetoes(recommender, tree)
@@ -59,7 +63,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         leaves=tuple(leaves),
         species=tuple(of_species(s, row) for s, row in enumerate(any_breed(tree))),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
-        recommendations=tuple(book.recommendations),
+        recommendations=tuple(collected.items),
         judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
         products=tuple(products),
         suits=_rows(matrix.suits),
@@ -71,20 +75,21 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     )
 
 
-class _Book:
-    """Recommendations, each once."""
+class _Recommendations:
+    """A list of recommendations without duplicates."""
 
     def __init__(self) -> None:
-        self.recommendations: list[PageRecommendation] = []
+        self.items: list[PageRecommendation] = []
 
-    def place(self, recommendation: PageRecommendation) -> int:
-        if recommendation not in self.recommendations:
-            self.recommendations.append(recommendation)
-        return self.recommendations.index(recommendation)
+    def index(self, recommendation: PageRecommendation) -> int:
+        """Return the index of a recommendation, adding it if it is new."""
+        if recommendation not in self.items:
+            self.items.append(recommendation)
+        return self.items.index(recommendation)
 
 
 def _no_product(species: str, catalog: Catalog) -> PageRecommendation:
-    """For a pet of a known species that every product would serve badly."""
+    """The recommendation of no product, for a pet of a known species that no product suits."""
     why = (no_product(species, catalog),)
     return PageRecommendation(
         product=None, name=None, sentences=why, rule=EXPECTED_VALUE, price=None, ruled_out=(), harms=()
@@ -92,26 +97,26 @@ def _no_product(species: str, catalog: Catalog) -> PageRecommendation:
 
 
 def _pets(tree: Taxonomy) -> list[tuple[np.ndarray, float]]:
-    """The distribution [L] of a pet of each leaf and of an unlisted breed of each species, and whether it is unlisted:
-    the rows of the tables.
+    """The rows of the tables: a pet of each leaf and of an unlisted breed of each species, as its distribution over
+    leaves, float [L], and the probability that its breed is unlisted.
     """
     return [(row, 0.0) for row in np.eye(len(tree.leaves))] + [(row, 1.0) for row in any_breed(tree)]
 
 
 def _scores(recommender: Recommender, tree: Taxonomy, level: Level) -> np.ndarray:
-    """What expected value and rules come to for each product, float [L + S, P]."""
+    """The total score of each product, from expected value and rules, for each kind of pet; float [L + S, P]."""
 
     def of_pet(joint: np.ndarray, unlisted: float) -> list[float]:
         steps = recommender.recommend(joint, tree, level, unlisted=unlisted, odds=False).steps
-        heard = [one for step in steps for one in step.advice]
-        return [sum(one.score for one in heard if one.product in (p, "*")) for p in recommender.catalog.products]
+        advice = [one for step in steps for one in step.advice]
+        return [sum(one.score for one in advice if one.product in (p, "*")) for p in recommender.catalog.products]
 
     return np.array([of_pet(*pet) for pet in _pets(tree)]).round(DIGITS)
 
 
 def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
-    """Which products the rules veto for each leaf, and for a breed of each species that is not listed, bool [L + S, P];
-    and the largest share of such a pet at which they do not yet, float [P]: they are asked about mixtures.
+    """Return which products the rules veto for each kind of pet, bool [L + S, P], and the largest probability of such a
+    pet at which they do not yet veto it, float [P], found by bisection over mixtures with other breeds.
     """
     products = np.array([*recommender.catalog.products])
 
@@ -123,10 +128,10 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
         return found
 
     leaves, vetoed = np.eye(len(tree.leaves)), np.array([ask(*pet) for pet in _pets(tree)])
-    of_leaves = vetoed[: len(leaves)]  # [L, P]
+    vetoed_for_leaf = vetoed[: len(leaves)]  # [L, P]
 
-    def largest(row: np.ndarray, p: int) -> float:
-        others = leaves[~of_leaves[:, p]].mean(axis=0)
+    def largest_tolerated(row: np.ndarray, p: int) -> float:
+        others = leaves[~vetoed_for_leaf[:, p]].mean(axis=0)
         low, high = 0.0, 1.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2
@@ -134,8 +139,8 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
         return low
 
     tolerated = [
-        min(largest(row, p) for row in leaves[of_leaves[:, p]]) if 0 < count < len(leaves) else 0.0
-        for p, count in enumerate(of_leaves.sum(axis=0))
+        min(largest_tolerated(row, p) for row in leaves[vetoed_for_leaf[:, p]]) if 0 < count < len(leaves) else 0.0
+        for p, count in enumerate(vetoed_for_leaf.sum(axis=0))
     ]
     return vetoed, np.array(tolerated)
 
@@ -143,15 +148,15 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:
     bystanders = np.where(species_probabilities(joint, manifest.taxonomy) == 0, 0.5, 0.0)  # any other species
     beside = ask(joint, bystanders=bystanders)
-    return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)), beside=beside)
+    return ProductChoice(sure=ask(joint), unsure=ask(_with_doubt(joint, manifest, bound)), beside=beside)
 
 
-def _places(choice: ProductChoice) -> tuple[int, int, int]:
+def _indices(choice: ProductChoice) -> tuple[int, int, int]:
     return choice.sure, choice.unsure, choice.beside
 
 
-def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:
-    """The same pet, but for each other species a probability that is just too large for what would hurt it."""
+def _with_doubt(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:
+    """Give every other species a probability just large enough to rule out products that harm it."""
     tree = manifest.taxonomy
     others = np.setdiff1d(np.arange(len(tree.species)), tree.leaf_species[joint > 0])
     leaves_of_species = np.bincount(tree.leaf_species)[tree.leaf_species]

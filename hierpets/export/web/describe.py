@@ -1,4 +1,4 @@
-"""From a bundle to what its page knows: thresholds found, rules asked, nothing left to fit."""
+"""Collects all that a page needs to know of a bundle: preprocessing, temperatures, thresholds and recommendations."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE, SHARED
 __all__ = ["DETECTOR", "describe"]
 
 DETECTOR = f"detector-{VERSION}.onnx"
-"""The detector's file, if it knows a species of the model."""
+"""Name of the detector's file; a page has it only if the detector knows a species of the model."""
 
 
 def describe(
     manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender, *, scripts: str
 ) -> WebModel:
-    """What a page with the networks' ``files``, in the order in which they are asked, and with the ``scripts`` of this
-    digest must know; its sentences are in the language that is spoken.
+    """Describe a model for its page, with sentences in the current language.
+
+    ``files`` are those of the networks, in the order in which they are run; ``scripts`` is the digest of the page's
+    scripts.
 
     :raises PluginError: a shampoo rule fails.
     """
@@ -110,8 +112,8 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
     if rule is None:
         return None
     return SecondLookRules(
-        pets=_places(rule.species),
-        opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
+        pets=_indices(rule.species),
+        opinions=tuple(OpinionRules(pets=_indices(one.pets), others=_indices(one.others)) for one in rule.opinions),
         animals=tuple(
             AnimalRules(animal=ANIMALS.index(one.name), weights=one.weights, bias=one.bias)
             for one in rule.animals
@@ -130,7 +132,7 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
 
 
 def _detector(species: Sequence[str]) -> DetectorRules | None:
-    """None, where it knows none of the species."""
+    """The rules of the detector; None if it knows none of the species."""
     if not known_animals(species):
         return None
     return DetectorRules(
@@ -144,5 +146,5 @@ def _detector(species: Sequence[str]) -> DetectorRules | None:
     )
 
 
-def _places(animals: Sequence[str]) -> tuple[int, ...]:
+def _indices(animals: Sequence[str]) -> tuple[int, ...]:
     return tuple(map(ANIMALS.index, animals))

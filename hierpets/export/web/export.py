@@ -1,4 +1,4 @@
-"""Write the page of a bundle, and keep it only if its network predicts as the bundle does."""
+"""Writes the page of a bundle, and keeps it only if its networks predict as the bundle does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hierpets.registry.loading import Registry, load_registry
 __all__ = ["MOST_BYTES", "ExportedPage", "export_page"]
 
 MOST_BYTES = 30 * 10**6
-"""What a page may weigh: a phone has to load it."""
+"""Maximum size of a page, which a phone has to load."""
 SCRIPTS = Path(__file__).parent / "page"
 SHARED = (
     "answer.js",
@@ -50,7 +50,7 @@ MODEL, LICENSE = "model", "LICENSE"
 
 @dataclass(frozen=True)
 class ExportedPage:
-    """The folder that was written, its size in bytes, and how closely each of its networks predicts as torch does."""
+    """The exported folder, its size in bytes, and how closely each of its networks matches torch."""
 
     path: Path
     size: int
@@ -67,15 +67,16 @@ def export_page(
     registry: Registry | str | Path | None = None,
     progress: Progress = no_progress,
 ) -> ExportedPage:
-    """Write the folder ``out``, whole or not at all: any static server then serves a page that answers photos.
+    """Write a page that predicts photos to the folder ``out``, completely or not at all. Any static server serves it.
 
-    Every network of the bundle is in it, checked by itself on photos of the folder ``data``, or on synthetic images.
-    ``runtime`` is the tarball of ONNX Runtime Web; without it, npm downloads that once.
+    The page contains every network of the bundle, each checked by itself on photos of the folder ``data``, or on
+    synthetic images. ``runtime`` is the tarball of ONNX Runtime Web; without it, npm downloads it once.
 
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or holds more than a page; a package or the
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or contains more than a page; a package or the
         runtime is missing.
-    :raises DataError: no photos in ``data``.
-    :raises BundleError: no bundle there, or the top-1 class differs from torch in float32 on more than 0.5% of photos.
+    :raises DataError: there are no photos in ``data``.
+    :raises BundleError: there is no bundle, the top-1 class differs from torch in float32 on more than 0.5% of photos,
+        or the page would be larger than :data:`MOST_BYTES`.
     """
     folder, target = Path(bundle) if bundle is not None else released_bundle(), Path(out)
     check_format("onnx", "f32")
@@ -101,14 +102,14 @@ def export_page(
 
 
 def _names(manifest: Manifest, model: ModelId) -> list[str]:
-    """A file for each network, in the order in which they are asked. Those of another model have other names: a browser
-    may keep a file for long.
+    """File names of the networks, in the order in which they are run. They contain the model's digest, so that a
+    browser never uses cached files of another model.
     """
     return [f"{network.graph.stem}-{model.digest}.onnx" for network in manifest.networks]
 
 
 def _texts(manifest: Manifest, model: ModelId, recommender: Recommender, scripts: str) -> dict[str, bytes]:
-    """The page in each language, and what it knows of the model; ``scripts`` is the digest of its scripts."""
+    """The page and the description of its model in each language; ``scripts`` is the digest of the page's scripts."""
     texts = {}
     for language in LANGUAGES:
         with speaking(language):
@@ -128,21 +129,21 @@ def _index(language: Language) -> str:
 
 
 def _alternates() -> str:
-    """Where the page is in other languages: for its script, and for search engines."""
+    """Links to the page in other languages, for its script and for search engines."""
     links = (f'<link rel="alternate" hreflang="{other}" href="{_index(other)}">' for other in LANGUAGES)
     return "\n".join(links) + "\n"
 
 
 def _scripts() -> dict[str, bytes]:
-    """Style and scripts, but for the runtime."""
+    """Style and scripts, except the runtime."""
     shared = {name: ASSETS / name for name in SHARED}
     own = {path.name: path for path in SCRIPTS.iterdir() if path.is_file()}
     return {name: path.read_bytes() for name, path in {**shared, **own}.items()}
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of files and their names: a browser may keep files for long, and
-    those of another version must be called otherwise.
+    """The first 16 hexadecimal digits of the SHA-256 of files and their names. It names their folder: a browser may
+    cache files for long, so those of another version need another name.
     """
     digest = hashlib.sha256()
     for name in sorted(files):
@@ -151,13 +152,13 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def _license(folder: Path) -> dict[str, bytes]:
-    """That of the weights, if the bundle has one."""
+    """The license of the weights, if the bundle has one."""
     file = folder / LICENSE
     return {f"{MODEL}/{LICENSE}": file.read_bytes()} if file.is_file() else {}
 
 
 def _detector(manifest: Manifest) -> dict[str, bytes]:
-    """What looks for animals, and its licence, for a model of whose species it knows some."""
+    """The detector and its license, if it knows some of the model's species."""
     if not known_animals(manifest.taxonomy.species):
         return {}
     licence = ONNX.with_name(LICENSE).read_bytes()
@@ -173,7 +174,10 @@ def _write_networks(
     registry: Registry,
     progress: Progress,
 ) -> tuple[Parity, ...]:
-    """Each is checked on ``photos`` with their leaves. :raises BundleError: one does not predict as torch does."""
+    """Write every network, and check each on ``photos`` with their leaves.
+
+    :raises BundleError: one does not predict as torch does.
+    """
     parities = []
     for stage, network in enumerate(read_networks(bundle, manifest, registry)):
         own, path = manifest.alone(stage), folder / _names(manifest, model)[stage]

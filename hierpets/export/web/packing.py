@@ -1,4 +1,4 @@
-"""Rounded weights in an ONNX file, kept as the integers and scales that a bundle stores: a quarter of the size."""
+"""Stores rounded weights in an ONNX file as integers and scales, as a bundle does: a quarter of the size."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["pack_onnx"]
 def pack_onnx(path: Path) -> None:
     """Replace the rounded filters and matrices of an ONNX file by their integers and scales.
 
-    They are multiplied by plain operations on constants, which every runtime does once, when it loads the file; it
-    then computes in float32, as before.
+    Plain operations on constants multiply them, which every runtime does once, when it loads the file; it then computes
+    in float32, as before.
     """
     import onnx_ir as ir
 
     model = ir.load(path)
-    made = []
+    added = []
     for name, value in list(model.graph.initializers.items()):
         tensor = value.const_value
         packed = None
@@ -37,6 +37,6 @@ def pack_onnx(path: Path) -> None:
         product = ir.node("Mul", [cast.outputs[0], parts[1]])
         value.replace_all_uses_with(product.outputs[0])
         del model.graph.initializers[name]
-        made += [cast, product]
-    model.graph.insert_before(model.graph[0], made)
+        added += [cast, product]
+    model.graph.insert_before(model.graph[0], added)
     ir.save(model, path)

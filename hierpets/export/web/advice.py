@@ -40,7 +40,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     ) -> int:
         found = recommender.recommend(joint, tree, level, unlisted=unlisted, bystanders=bystanders, odds=False)
         harms = matrix.forbidden[:, products.index(found.product.id)] if found.product else ()
-        return collected.index(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
+        return collected.add(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
 
     choose = partial(_choice, manifest=manifest, bound=recommender.bound)
     leaves = [choose(row, ask=partial(ask, level="breed")) for row in np.eye(len(tree.leaves))]
@@ -54,7 +54,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         own = choose(unsure, ask=partial(ask, level="species"))
         groups = [inside & (chosen == products).all(axis=1) for products in np.unique(chosen[inside], axis=0)]
         further = [choose(one / one.sum(), ask=partial(ask, level="species", unlisted=0.0)) for one in groups]
-        none = collected.index(_no_product(tree.species[s], recommender.catalog))
+        none = collected.add(_no_product(tree.species[s], recommender.catalog))
         return tuple(dict.fromkeys([own, *further, ProductChoice(sure=none, unsure=none, beside=none)]))
 
     vetoed, tolerated = _vetoes(recommender, tree)
@@ -81,8 +81,8 @@ class _Recommendations:
     def __init__(self) -> None:
         self.items: list[PageRecommendation] = []
 
-    def index(self, recommendation: PageRecommendation) -> int:
-        """Return the index of a recommendation, adding it if it is new."""
+    def add(self, recommendation: PageRecommendation) -> int:
+        """Add a recommendation unless it is there, and return its index."""
         if recommendation not in self.items:
             self.items.append(recommendation)
         return self.items.index(recommendation)

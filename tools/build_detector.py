@@ -36,6 +36,7 @@ from hierpets.data.photos import read_photo
 from hierpets.export.web.packing import pack_onnx
 from hierpets.inference.detector.network import ANIMALS, GRAPH, ONNX, SIZE, stretched
 from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.graph.runtime import without_telemetry
 from hierpets.model.rounding import round_weights
 from tools.errors import in_one_line
 
@@ -144,7 +145,8 @@ def as_onnx(frozen: bytes) -> ir.Model:
 
 def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
     """Weights and activations in eight bits, but where boxes are put together."""
-    import nncf
+    with without_telemetry():
+        import nncf
 
     graph = ov.convert_model(model)
     names = [node.get_friendly_name() for node in graph.get_ordered_ops()]

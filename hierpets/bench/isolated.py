@@ -11,7 +11,7 @@ import numpy as np
 
 from hierpets.data.transforms import read_square
 from hierpets.inference.engines.base import Engine
-from hierpets.inference.engines.cascade import Cascade, Turn
+from hierpets.inference.engines.cascade import Cascade, StageOutput
 from hierpets.plugin import Preprocess
 from hierpets.workers import cores
 
@@ -62,11 +62,11 @@ def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> 
     engine = cascade.engines[-1]
     batches = [list(paths[first : first + engine.batch]) for first in range(0, len(paths), engine.batch)]
 
-    def first_look(batch: list[str]) -> list[Turn]:
-        return list(cascade.turns([cascade.squares(cascade.decode(path)) for path in batch]))
+    def first_look(batch: list[str]) -> list[StageOutput]:
+        return list(cascade.run_stages([cascade.squares(cascade.decode(path)) for path in batch]))
 
-    def look_again(batch: list[str], turns: list[Turn]) -> None:
-        cascade.finish(turns, lambda row: cascade.decode_again(batch[row]))
+    def look_again(batch: list[str], stages: list[StageOutput]) -> None:
+        cascade.finish(stages, lambda row: cascade.decode_again(batch[row]))
 
     with ThreadPoolExecutor(engine.workers) as workers:
         outputs = list(zip(batches, workers.map(first_look, batches), strict=True))

@@ -11,7 +11,7 @@ from hierpets.data.photos import Photo
 from hierpets.data.transforms import normalize
 from hierpets.hierarchy.decision import named_probabilities
 from hierpets.hierarchy.probabilities import species_probabilities
-from hierpets.inference.engines.cascade import Turn
+from hierpets.inference.engines.cascade import StageOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.stages import Decided, Decoded, NetworkRun, Preprocessed, StageResult, prediction_stages
 
@@ -65,12 +65,12 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
         case Decoded(pixels):
             yield TraceStep("decoded", pixels, "RGB, upright")
         case Preprocessed(squares):
-            for stage, network in enumerate(predictor.manifest.networks):
-                planes = normalize(network.preprocess, squares[stage])
-                yield TraceStep(_at(NETWORK_INPUT, stage, predictor), planes, f"the input of {network.backbone.name}")
-        case NetworkRun(turns):
-            for stage, turn in enumerate(turns):
-                yield from _network_steps(predictor, stage, turn)
+            for number, network in enumerate(predictor.manifest.networks):
+                planes = normalize(network.preprocess, squares[number])
+                yield TraceStep(_at(NETWORK_INPUT, number, predictor), planes, f"the input of {network.backbone.name}")
+        case NetworkRun(stages):
+            for number, stage in enumerate(stages):
+                yield from _network_steps(predictor, number, stage)
         case Decided(joint, scores, _, second_look, objection):
             if second_look is not None:
                 edges = "left, top, right and bottom of what was looked at again"
@@ -90,8 +90,8 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
                 yield TraceStep("named probabilities", named, "those of breeds times that of being listed")
 
 
-def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[TraceStep]:
-    manifest, output = predictor.manifest.alone(stage), turn.output
+def _network_steps(predictor: Predictor, number: int, stage: StageOutput) -> Iterator[TraceStep]:
+    manifest, output = predictor.manifest.alone(number), stage.output
     species, leaf = manifest.temperatures.apply(output.species, output.leaf, manifest.taxonomy)
     steps = [
         TraceStep("features", output.features[0], f"of {manifest.backbone.name}"),
@@ -101,12 +101,12 @@ def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[Tra
         TraceStep("calibrated species", species[0], f"temperature {manifest.temperatures.species:.3g}"),
         TraceStep("calibrated leaves", leaf[0], "one temperature per species"),
     ]
-    if stage < len(predictor.manifest.early):
-        certain, threshold = predictor.cascade.certainty(stage, output), predictor.manifest.early[stage].threshold
+    if number < len(predictor.manifest.early):
+        certain, threshold = predictor.cascade.certainty(number, output), predictor.manifest.early[number].threshold
         steps.append(
             TraceStep("certainty", certain, f"of the best leaf; it answers above its threshold, {threshold:.3g}")
         )
-    yield from (replace(step, name=_at(step.name, stage, predictor)) for step in steps)
+    yield from (replace(step, name=_at(step.name, number, predictor)) for step in steps)
 
 
 def _at(name: str, stage: int, predictor: Predictor) -> str:

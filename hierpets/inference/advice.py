@@ -15,14 +15,14 @@ from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import Recommendation, RecommendationRecord
 from hierpets.workers import ProcessLock
 
-__all__ = ["Adviser"]
+__all__ = ["Adviser", "Search"]
 
 # Rules need not be thread-safe, and two predictors may share the module of a rule.
 _one_at_a_time = ProcessLock()
 
 _log = logging.getLogger(__name__)
 
-Look = Callable[[str], np.ndarray]
+Search = Callable[[str], np.ndarray]
 """Searches a photo for animals beside a pet of this species; returns the probability of each species, [S]."""
 
 
@@ -35,21 +35,21 @@ class Adviser:
         self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
 
     def __call__(
-        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look | None, explain: bool
+        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, search: Search | None, explain: bool
     ) -> RecommendationRecord | None:
         """Recommend a product that harms neither the pet, nor what it looks like without ``only``, nor an animal beside
         it.
 
         ``beside`` are the species probabilities of other animals in the photo. Before a product is recommended that
-        harms some species, ``look`` searches the photo for other animals, if it is given. None for a photo that could
-        not be read.
+        harms some species, ``search``, if given, looks for other animals in the photo. None for a photo that could not
+        be read.
         """
         if one.decision is None:
             return None
         try:
             found = self._recommend(one, beside)
-            if look is not None and self._may_harm(found):
-                found = self._after_search(look, one, beside) or found
+            if search is not None and self._may_harm(found):
+                found = self._after_search(search, one, beside) or found
             return found.record(explain=explain)
         except Exception as error:  # a rule that fails must not lose the prediction
             _log.warning("%s: no recommendation: %s", one.path, error, exc_info=_is_unexpected(error))
@@ -58,11 +58,11 @@ class Adviser:
     def _may_harm(self, found: Recommendation) -> bool:
         return found.product is not None and bool(self._recommender.catalog.hazards[found.product.id])
 
-    def _after_search(self, look: Look, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
-        """The recommendation in view of other animals that ``look`` finds; None if it finds none."""
+    def _after_search(self, search: Search, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
+        """The recommendation in view of other animals that ``search`` finds; None if it finds none."""
         assert one.decision is not None
         try:
-            bystanders = look(one.decision.species)
+            bystanders = search(one.decision.species)
         except Exception as error:  # such as a deleted photo: it may show any animal
             _log.warning(
                 "%s: cannot be searched for other animals: %s", one.path, error, exc_info=_is_unexpected(error)

@@ -17,10 +17,10 @@ from hierpets.bundle.manifest import Manifest
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
-from hierpets.inference.advice import Adviser
+from hierpets.inference.advice import Adviser, Search
 from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.engines.cascade import Cascade, Reconsider
+from hierpets.inference.engines.cascade import Cascade, SecondLookProtocol
 from hierpets.inference.many import FEW, ModelForMany
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
@@ -65,7 +65,7 @@ class Predictor:
         *,
         early: Sequence[Engine] = (),
         finder: RegionFinder | None = None,
-        second_look: Reconsider | None = None,
+        second_look: SecondLookProtocol | None = None,
         bystanders: Bystanders | None = None,
         model: ModelId,
         bundle: Path | None = None,
@@ -228,6 +228,15 @@ class Predictor:
         asked = PredictOptions.of(None, {"alpha": alpha, "max_set": max_set})
         return self._thresholds(asked.alpha, asked.max_set)
 
+    def bystander_search(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> Search | None:
+        """A function that searches a photo, at most once, for animals beside the predicted pet; None if this model
+        searches no photos.
+        """
+        if self._bystanders is None:
+            return None
+        read = partial(self.cascade.decode_closest, photo, limits)
+        return cache(partial(self._bystanders, read, self.cascade.judge))
+
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities of the :attr:`engine`'s output for a batch, float64 [B, L]."""
         return self.manifest.calibration.joint(output.outputs)
@@ -347,9 +356,8 @@ class Predictor:
     def _adviser(self, photo: NamedPhoto, request: Request) -> Callable[..., RecommendationRecord | None]:
         """A function that recommends a product for an animal in a photo."""
         assert request.advise is not None
-        read = partial(self.cascade.decode_closest, photo.photo, request.limits)
-        look = None if self._bystanders is None else cache(partial(self._bystanders, read, self.cascade.judge))
-        return partial(request.advise, look=look, explain=request.options.explain)
+        search = self.bystander_search(photo.photo, request.limits)
+        return partial(request.advise, search=search, explain=request.options.explain)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.data.photos import Photo
 from hierpets.hierarchy.decision import Decision, decide
-from hierpets.inference.engines.cascade import Squares, Turn
+from hierpets.inference.engines.cascade import Squares, StageOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.regions.boxes import Box
 
@@ -34,9 +34,9 @@ class Preprocessed:
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """The ``turns`` of the networks that ran, each with a batch of one photo; the last of them answered."""
+    """The outputs of the networks that ran, each for a batch of one photo; the last of the ``stages`` answered."""
 
-    turns: tuple[Turn, ...]
+    stages: tuple[StageOutput, ...]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield Decoded(pixels)
     squares = cascade.squares(pixels)
     yield Preprocessed(squares)
-    turns = tuple(cascade.turns([squares]))
-    yield NetworkRun(turns)
-    found = cascade.finish(turns, lambda _: cascade.decode_again(photo))
+    stages = tuple(cascade.run_stages([squares]))
+    yield NetworkRun(stages)
+    found = cascade.finish(stages, lambda _: cascade.decode_again(photo))
     joint = predictor.joint(found.output)
     scores, thresholds = found.output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)

@@ -4,7 +4,7 @@ import pytest
 
 from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
 from hierpets.bench.sample import choose_photos
-from hierpets.inference.engines.cascade import Reconsidered
+from hierpets.inference.engines.cascade import SecondLookResult
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
@@ -53,10 +53,10 @@ def test_second_look_rate_is_that_of_looking_again_alone(tiny_run, tmp_path):
     assert second_look_rate(cascade, paths, 0.05) is None
     seen = []
 
-    def look_again(output, again, *, rows, closer):
-        seen.append(again.read(0).shape)
+    def look_again(output, photos, *, rows, closer):
+        seen.append(photos.decode(0).shape)
         time.sleep(0.02 * len(rows))
-        return Reconsidered(output, {}, {})
+        return SecondLookResult(output, {}, {})
 
     cascade.second_look = look_again
     assert 20 < second_look_rate(cascade, paths, 0.4) <= 100, "two workers at 50 a second each"

@@ -329,15 +329,15 @@ def test_evaluate_keeps_what_it_measured_before_a_stress_test_that_is_interrupte
 @needs_byte_names
 def test_evaluate_ends_a_stress_test_in_which_the_model_fails(bundle, registry, photos, monkeypatch):
     fails = load(bundle, registry=registry)
-    turns, asked = fails.cascade.turns, []
+    run_stages, asked = fails.cascade.run_stages, []
 
     def tired(squares):
         asked.append(squares)
         if len(asked) > 10:
             raise RuntimeError("out of breath")
-        return turns(squares)
+        return run_stages(squares)
 
-    monkeypatch.setattr(fails.cascade, "turns", tired)
+    monkeypatch.setattr(fails.cascade, "run_stages", tired)
     with pytest.raises(HierpetsError, match=r"\.png: unexpected RuntimeError"):
         evaluate(fails, photos, stress=True)
 

@@ -18,7 +18,7 @@ from hierpets.explain.gradcam import gradcam
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
-from hierpets.inference.engines.cascade import Reconsidered
+from hierpets.inference.engines.cascade import SecondLookResult
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.thumbnails import encode_png
@@ -127,9 +127,9 @@ def test_trace_photo_tells_what_a_detector_objects(predictor, monkeypatch):
     path = "demo:cat/tuxedo/2"
     assert "objection" not in {step.name for step in trace_photo(predictor, path)}
 
-    def object_to_all(output, again, *, rows, closer):
+    def object_to_all(output, photos, *, rows, closer):
         scores = output.scores - np.eye(1, output.scores.shape[1], dtype=np.float32) * 3
-        return Reconsidered(output._replace(scores=scores), {}, {0: 3.0})
+        return SecondLookResult(output._replace(scores=scores), {}, {0: 3.0})
 
     monkeypatch.setattr(predictor.cascade, "second_look", object_to_all)
     steps = {step.name: step.array for step in trace_photo(predictor, path)}

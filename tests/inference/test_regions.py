@@ -22,7 +22,7 @@ from hierpets.bundle.manifest import OODSpec
 from hierpets.data.photos import Limits
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.probabilities import species_probabilities
-from hierpets.inference.engines.cascade import Reconsidered
+from hierpets.inference.engines.cascade import SecondLookResult
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
 from hierpets.inference.regions import answer_boxes
@@ -144,10 +144,12 @@ def test_no_shampoo_is_toxic_to_an_animal_that_may_be_a_horse_to_the_detector():
             output = super().__call__(pixels)
             return output._replace(scores=np.ones((len(pixels), 4), np.float32))
 
-    def object_to_cats(output, again, *, rows, closer):
+    def object_to_cats(output, photos, *, rows, closer):
         is_cat, scores = output.species.argmax(axis=1) == 0, output.scores.copy()
         scores[is_cat, 0] -= 10
-        return Reconsidered(output._replace(scores=scores), {}, dict.fromkeys(np.flatnonzero(is_cat).tolist(), 10.0))
+        return SecondLookResult(
+            output._replace(scores=scores), {}, dict.fromkeys(np.flatnonzero(is_cat).tolist(), 10.0)
+        )
 
     fields = {"ood": OODSpec(classes=6, species=3), "policy": flat_policy(TAXONOMY.species, pet=0.0)}
     predictor = make_predictor(Scoring(), finder=find_halves, **fields)

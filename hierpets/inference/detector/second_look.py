@@ -23,7 +23,7 @@ from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.hierarchy.second_look import both_looks, certainty_in_doubt
 from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
-from hierpets.inference.engines.cascade import LookAgain, Reconsidered, Squares
+from hierpets.inference.engines.cascade import PhotoAccess, SecondLookResult, Squares
 from hierpets.regions.boxes import Box
 from hierpets.regions.detections import is_beside, small_animal
 
@@ -143,7 +143,9 @@ class SecondLook:
         rule = SecondLookRule.of(manifest)
         return cls(manifest, detector, rule) if rule is not None else None
 
-    def __call__(self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool = True) -> Reconsidered:
+    def __call__(
+        self, output: RawOutput, photos: PhotoAccess, *, rows: np.ndarray, closer: bool = True
+    ) -> SecondLookResult:
         """Revise the output for a batch by a second look at some of its ``rows`` bool [B].
 
         ``closer``: whether small animals may be cut out and run through the main network again.
@@ -157,22 +159,22 @@ class SecondLook:
             if not (may_cut[row] or (passes[row] and opinion.may_object(self._likeness(opinion, output, row)))):
                 continue
             try:
-                photo = again.read(row)  # one at a time: it may be large
+                photo = photos.decode(row)  # one at a time: it may be large
             except ImageError:  # too large in more detail, or gone: the output of the first look stays
                 continue
             found[row] = self._detector(photo)
             part = closer_part(found[row], self._rule.species, photo) if may_cut[row] else None
             if part is not None:
                 parts[row] = part
-                squares.append(again.see(part.cut(photo)))
+                squares.append(photos.preprocess(part.cut(photo)))
         if parts:
-            output, parts = self._merged(output, again.ask(squares), parts)
-        return self._lowered(Reconsidered(output, parts, {}), found)
+            output, parts = self._merged(output, photos.run(squares), parts)
+        return self._lowered(SecondLookResult(output, parts, {}), found)
 
     def _likeness(self, opinion: Opinion, output: RawOutput, row: int) -> float:
         return self._rule.likeness(opinion, output.features[row])
 
-    def _lowered(self, revised: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
+    def _lowered(self, revised: SecondLookResult, found: Mapping[int, Detections]) -> SecondLookResult:
         """The same with lower pet scores where the detections ``found`` in a row speak against a pet."""
         output = revised.output
         opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}

@@ -24,11 +24,11 @@ __all__ = [
     "DETAIL",
     "Cascade",
     "CascadeOutput",
-    "LookAgain",
-    "Reconsider",
-    "Reconsidered",
+    "PhotoAccess",
+    "SecondLookProtocol",
+    "SecondLookResult",
     "Squares",
-    "Turn",
+    "StageOutput",
     "seen_by",
 ]
 
@@ -38,19 +38,19 @@ Squares = tuple[np.ndarray, ...]
 DETAIL = 2  # factor of the decoded side for a second look, which sees only a part of the photo
 
 
-class LookAgain(NamedTuple):
-    """What a second look needs to see photos again.
+class PhotoAccess(NamedTuple):
+    """What a second look needs to run photos, or parts of them, through the main network again.
 
-    ``read`` decodes a photo, given its index in the batch, in more detail than at first: RGB uint8 [H, W, 3].
-    ``see`` turns a part of it into network inputs, and ``ask`` runs the main network on them.
+    ``decode`` decodes a photo, given its index in the batch, in more detail than at first: RGB uint8 [H, W, 3].
+    ``preprocess`` turns a part of it into network inputs, and ``run`` runs the main network on them.
     """
 
-    read: Callable[[int], np.ndarray]
-    see: Callable[[np.ndarray], Squares]
-    ask: Callable[[Sequence[Squares]], RawOutput]
+    decode: Callable[[int], np.ndarray]
+    preprocess: Callable[[np.ndarray], Squares]
+    run: Callable[[Sequence[Squares]], RawOutput]
 
 
-class Reconsidered(NamedTuple):
+class SecondLookResult(NamedTuple):
     """The ``output`` for a batch after a second look.
 
     ``parts`` maps the index of a photo to the part that was looked at again, ``objections`` to how much its pet score
@@ -62,18 +62,20 @@ class Reconsidered(NamedTuple):
     objections: Mapping[int, float]
 
 
-class Reconsider(Protocol):
-    """A second look: revises the output for a batch of B photos, of which it may look again at the ``rows`` bool [B].
+class SecondLookProtocol(Protocol):
+    """Revises the output for a batch of B photos, of which it may look again at the ``rows`` bool [B].
 
     Without ``closer``, no parts of photos are cut out.
     """
 
-    def __call__(self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool) -> Reconsidered: ...
+    def __call__(
+        self, output: RawOutput, photos: PhotoAccess, *, rows: np.ndarray, closer: bool
+    ) -> SecondLookResult: ...
 
 
-class Turn(NamedTuple):
-    """One step of the cascade: the ``output`` of a network for the photos that reached it, their ``rows`` int [W] in
-    the batch, and of which of them it is ``sure``, bool [W].
+class StageOutput(NamedTuple):
+    """The ``output`` of one network of the cascade for the W photos that reached it, their ``rows`` int [W] in the
+    batch, and of which of them it is ``sure``, bool [W].
     """
 
     rows: np.ndarray
@@ -86,7 +88,7 @@ class CascadeOutput(NamedTuple):
     first.
 
     Features are those of the main network, and zeros for photos that an earlier one answered: each network has its own
-    feature space. ``parts`` and ``objections`` are as in :class:`Reconsidered`.
+    feature space. ``parts`` and ``objections`` are as in :class:`SecondLookResult`.
     """
 
     output: RawOutput
@@ -101,7 +103,7 @@ class Cascade:
     Photos that leave the main network in doubt get a ``second_look``, if the model has one.
     """
 
-    def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_look: Reconsider | None = None):
+    def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_look: SecondLookProtocol | None = None):
         self.engines = tuple(engines)
         self.second_look = second_look
         self._manifest = manifest
@@ -140,64 +142,66 @@ class Cascade:
         return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
 
     def __call__(
-        self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True
+        self, photos: Sequence[Squares], decode: Callable[[int], np.ndarray], *, closer: bool = True
     ) -> CascadeOutput:
-        """The output for photos, in their order; ``read`` is as in :class:`LookAgain`, ``closer`` as in
-        :class:`Reconsider`.
+        """Return the output for photos, in their order; ``decode`` is as in :class:`PhotoAccess`, ``closer`` as in
+        :class:`SecondLookProtocol`.
 
         :raises BundleError: the output of a network holds NaN or infinity.
         """
-        turns = []
-        for turn in self.turns(photos):
-            _check_finite(turn.output)
-            turns.append(turn)
-        return self.finish(turns, read, closer=closer)
+        stages = []
+        for stage in self.run_stages(photos):
+            _check_finite(stage.output)
+            stages.append(stage)
+        return self.finish(stages, decode, closer=closer)
 
-    def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
+    def run_stages(self, photos: Sequence[Squares]) -> Iterator[StageOutput]:
         """Run each network on the photos that none before it is sure of."""
         waiting = np.arange(len(photos))
         for stage, engine in enumerate(self.engines):
             output = engine(seen_by(stage, [photos[row] for row in waiting.tolist()]))
-            turn = Turn(waiting, output, self._sure(stage, output))
-            yield turn
-            waiting = waiting[~turn.sure]
+            sure = self._sure(stage, output)
+            yield StageOutput(waiting, output, sure)
+            waiting = waiting[~sure]
             if not len(waiting):
                 return
 
-    def finish(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> CascadeOutput:
+    def finish(
+        self, stages: Sequence[StageOutput], decode: Callable[[int], np.ndarray], *, closer: bool = True
+    ) -> CascadeOutput:
         """Merge the outputs of the networks that were sure, and take a second look at photos that the main one
         answered.
         """
-        found = self._merge(turns)
+        found = self._merge(stages)
         if self.second_look is None:
             return found
-        again = LookAgain(read, self.squares, self._ask_main)
+        access = PhotoAccess(decode, self.squares, self._run_main)
         by_main = found.stage == len(self.engines) - 1
-        return found._replace(**self.second_look(found.output, again, rows=by_main, closer=closer)._asdict())
+        return found._replace(**self.second_look(found.output, access, rows=by_main, closer=closer)._asdict())
 
     def judge(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """Species probabilities of N parts of photos, each RGB uint8 [H, W, 3], by the main network: float64 [N, S].
 
         Each part is assumed to show a known species.
         """
-        output = self._ask_main([self.squares(part) for part in parts])
+        output = self._run_main([self.squares(part) for part in parts])
         return species_probabilities(self._manifest.calibration.joint(output.outputs), self._manifest.taxonomy)
 
-    def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
+    def _run_main(self, photos: Sequence[Squares]) -> RawOutput:
         main = len(self.engines) - 1
         output = self.engines[main](seen_by(main, photos))
         _check_finite(output)
         return output
 
-    def _merge(self, turns: Sequence[Turn]) -> CascadeOutput:
-        outputs = [self._sure_output(stage, turn) for stage, turn in enumerate(turns)]
+    def _merge(self, stages: Sequence[StageOutput]) -> CascadeOutput:
+        outputs = [self._sure_output(number, stage) for number, stage in enumerate(stages)]
         if len(outputs) == 1:
-            return CascadeOutput(outputs[0], np.zeros(len(turns[0].rows), np.int64), {}, {})
-        rows = [turn.rows[turn.sure] for turn in turns]
-        stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
+            return CascadeOutput(outputs[0], np.zeros(len(stages[0].rows), np.int64), {}, {})
+        rows = [stage.rows[stage.sure] for stage in stages]
+        answered_by = np.repeat(np.arange(len(stages)), [len(own) for own in rows])
         order = np.argsort(np.concatenate(rows))
         output = RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*outputs, strict=True)))
-        return CascadeOutput(output, stages[order], {}, {})
+        return CascadeOutput(output, answered_by[order], {}, {})
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
         """Certainty of an early network about each photo, float64 [B], to be compared with its threshold."""
@@ -212,14 +216,14 @@ class Cascade:
             return np.ones(len(output.species), dtype=bool)
         return self.certainty(stage, output) > early[stage].threshold
 
-    def _sure_output(self, stage: int, turn: Turn) -> RawOutput:
+    def _sure_output(self, number: int, stage: StageOutput) -> RawOutput:
         """The output for the photos that a network is sure of, on the scale of the main network."""
         m = self._manifest
         if not m.early:
-            return turn.output
-        output = RawOutput(*(array[turn.sure] for array in turn.output))
-        if stage < len(m.early):
-            own = m.early[stage].temperatures
+            return stage.output
+        output = RawOutput(*(array[stage.sure] for array in stage.output))
+        if number < len(m.early):
+            own = m.early[number].temperatures
             species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
             no_features = np.zeros((len(species), m.backbone.feature_dim), np.float32)
             output = RawOutput(no_features, species, leaf, output.scores)

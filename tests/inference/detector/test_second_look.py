@@ -20,7 +20,7 @@ from hierpets.hierarchy.policy import PET_SCORE_BAND
 from hierpets.inference.detector.network import ANIMALS, Detections
 from hierpets.inference.detector.second_look import ALIKE, LIKE, UNSEEN, WEIGHT, SecondLook, lowered
 from hierpets.inference.engines.base import RawOutput
-from hierpets.inference.engines.cascade import LookAgain
+from hierpets.inference.engines.cascade import PhotoAccess
 from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
@@ -79,9 +79,9 @@ def heard(detector, given, ask=never, **how):
 
 def looked_at(detector, given, ask=never, photo=None, closer=True, rows=None, **how):
     photo = np.zeros((16, 16, 3), np.uint8) if photo is None else photo
-    again = LookAgain(lambda _: photo, lambda part: (part,), ask)
+    access = PhotoAccess(lambda _: photo, lambda part: (part,), ask)
     rows = np.ones(len(given.species), bool) if rows is None else rows
-    return SecondLook.of(manifest_of(**how), detector)(given, again, rows=rows, closer=closer)
+    return SecondLook.of(manifest_of(**how), detector)(given, access, rows=rows, closer=closer)
 
 
 def test_a_doubtful_photo_of_a_horse_is_no_pet():
@@ -449,10 +449,10 @@ def test_a_batch_holds_one_photo_at_a_time_that_is_looked_at_again():
             return super().__call__(pixels)
 
     look = SecondLook.of(manifest_of(second_look=True), Holding(SMALL, dog=3.0))
-    again = LookAgain(
+    access = PhotoAccess(
         lambda _: np.zeros((40, 40, 3), np.uint8), lambda part: (part[:4, :4].copy(),), lambda _: closer(*[LEAST] * 6)
     )
-    _, parts, _ = look(output(*[LEAST] * 6), again, rows=np.ones(6, bool))
+    _, parts, _ = look(output(*[LEAST] * 6), access, rows=np.ones(6, bool))
     assert len(parts) == 6
     assert max(most) <= 2
 

@@ -1,4 +1,4 @@
-"""Measures decoding, the network and second looks in isolation, each with all cores: they bound the throughput."""
+"""Measures the parts of prediction in isolation, each with all cores: together they bound the throughput."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from time import perf_counter
 import numpy as np
 
 from hierpets.data.transforms import read_square
+from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import Cascade, StageOutput
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Preprocess
+from hierpets.recommend.choose import Recommender
 from hierpets.workers import cores
 
-__all__ = ["decode_rate", "measured_rate", "network_rate", "second_look_rate"]
+__all__ = ["decode_rate", "measured_rate", "network_rate", "recommendation_rate", "second_look_rate"]
 
 BATCHES = (1, 4, 16)
 WARM_UP = 4  # photos per decoding thread, for warming up and a first estimate
@@ -74,6 +78,25 @@ def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> 
         def run(count: int) -> None:
             rounds = chain.from_iterable(repeat(outputs, count // len(paths)))
             for _ in workers.map(lambda one: look_again(*one), rounds):
+                pass
+
+        return measured_rate(run, seconds, step=len(paths))
+
+
+def recommendation_rate(predictor: Predictor, recommender: Recommender, paths: Sequence[str], seconds: float) -> float:
+    """Measure photos per second of the recommendations alone, given the predictions: the rules, and the search of some
+    photos for other animals before a product that harms them.
+    """
+    adviser = Adviser(predictor.manifest, recommender)
+    predictions = list(predictor.stream(paths))
+
+    def advise(prediction: Prediction) -> None:
+        adviser(prediction, search=predictor.bystander_search(prediction.path), explain=False)
+
+    with ThreadPoolExecutor(predictor.engine.workers) as workers:
+
+        def run(count: int) -> None:
+            for _ in workers.map(advise, islice(cycle(predictions), count)):
                 pass
 
         return measured_rate(run, seconds, step=len(paths))

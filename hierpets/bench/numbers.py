@@ -13,7 +13,8 @@ PARTS = {
     "decode": "decoding and preprocessing",
     "network": "the network",
     "second looks": "second looks at photos that leave doubt",
-    "Python": "Python (decisions, recommendations and their searches, waiting)",
+    "recommendations": "recommendations, with their searches for other animals",
+    "Python": "Python (decisions, records, waiting)",
 }
 
 
@@ -44,18 +45,22 @@ def bound(decode: float, network: float) -> float:
     return 1 / (1 / decode + 1 / network)
 
 
-def find_limit(*, throughput: float, decode: float, network: float, second_look: float | None = None) -> Limit:
+def find_limit(
+    *, throughput: float, decode: float, network: float, recommendation: float, second_look: float | None = None
+) -> Limit:
     """Find the part of the pipeline that limits the throughput. All rates are photos per second, with all cores.
 
     :param throughput: of the whole pipeline.
     :param decode: of reading, decoding and preprocessing alone.
     :param network: of the network alone.
+    :param recommendation: of recommendations alone, with their searches for other animals.
     :param second_look: of second looks alone, over all photos; None without second looks.
     """
     whole = 1 / throughput
     parts = {"decode": 1 / decode, "network": 1 / network}
     if second_look is not None:
         parts["second looks"] = 1 / second_look
+    parts["recommendations"] = 1 / recommendation
     parts["Python"] = max(0.0, whole - sum(parts.values()))
     shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
     by = max(shares, key=lambda name: shares[name])

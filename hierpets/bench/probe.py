@@ -56,7 +56,7 @@ def probe(job: dict[str, Any]) -> Numbers:
     loaded = 1000 * (perf_counter() - began)
     paths, seconds = job["photos"], job["seconds"]
     if job["mode"] == "stream":
-        return probe_stream(predictor, paths, seconds)
+        return probe_stream(predictor, registry, paths, seconds)
     predict_all(predictor, paths[:1])
     start = {"load": loaded, "first_answer": 1000 * (time.time() - job["started"])}
     return {"start": start, **probe_single(predictor, registry, paths, seconds)}
@@ -81,9 +81,16 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
     return {"stages": stages, "latency": percentiles(latencies), "memory": memory}
 
 
-def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
-    """Measure throughput, peak memory, and the rates of decoding, of the network and of second looks alone."""
-    from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
+def probe_stream(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
+    """Measure throughput, peak memory, and the rate of each part alone."""
+    from hierpets.bench.isolated import (
+        decode_rate,
+        measured_rate,
+        network_rate,
+        recommendation_rate,
+        second_look_rate,
+    )
+    from hierpets.recommend.choose import Recommender
 
     predict_all(predictor, paths)  # all of them, to also load what only a few photos need, such as the detector
     engine = predictor.engine
@@ -98,6 +105,7 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
         "throughput": throughput,
         "decode": decode_rate(preprocess, paths, seconds),
         "network": network_rate(engine, preprocess, paths, seconds),
+        "recommendation": recommendation_rate(predictor, Recommender.load(registry), paths, seconds),
     }
     second_look = second_look_rate(predictor.cascade, paths, seconds)
     if second_look is not None:

@@ -1,11 +1,17 @@
 import time
 
+import numpy as np
 import pytest
+from helpers.color_server import BassetEngine, encode, make_predictor, side_by_side
+from helpers.shampoo import always
 
-from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
+from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, recommendation_rate, second_look_rate
 from hierpets.bench.sample import choose_photos
 from hierpets.inference.engines.cascade import SecondLookResult
 from hierpets.inference.loading import load
+from hierpets.plugin import Advice
+from hierpets.recommend.choose import Recommender
+from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
 
 
@@ -61,3 +67,23 @@ def test_second_look_rate_is_that_of_looking_again_alone(tiny_run, tmp_path):
     cascade.second_look = look_again
     assert 20 < second_look_rate(cascade, paths, 0.4) <= 100, "two workers at 50 a second each"
     assert len(set(seen)) == 1, "read again, in more detail"
+
+
+def test_recommendation_rate_is_that_of_rules_and_searches_alone(tmp_path):
+    dog, fleas = tmp_path / "dog.png", always("fleas", Advice("flea_guard", "It is flea season.", score=3.0))
+    dog.write_bytes(encode(side_by_side("a dog")))
+    searched = []
+
+    def search(read, judge, pet):
+        time.sleep(0.02)
+        searched.append((read().shape, pet))
+        return np.zeros(3)
+
+    predictor = make_predictor(BassetEngine(), rules=[], bystanders=search)
+    recommender = Recommender(load_catalog(), [fleas])
+    assert 20 < recommendation_rate(predictor, recommender, [str(dog)] * 4, 0.4) <= 100, "two workers at 50 a second"
+    assert {pet for _, pet in searched} == {"dog"}
+    harmless = Recommender(recommender.catalog, [])
+    searched.clear()
+    assert recommendation_rate(predictor, harmless, [str(dog)] * 4, 0.05) > 100
+    assert not searched

@@ -21,9 +21,12 @@ def test_bound_is_below_the_slower_part_and_above_half_of_it(decode, network):
     assert min(decode, network) / 2 * 0.999 <= bound(decode, network) <= min(decode, network)
 
 
-@given(rates, rates, rates, st.none() | rates)
-def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(throughput, decode, network, second_look):
-    limit = find_limit(throughput=throughput, decode=decode, network=network, second_look=second_look)
+@given(
+    st.fixed_dictionaries(dict.fromkeys(("throughput", "decode", "network", "recommendation"), rates)),
+    st.none() | rates,
+)
+def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(measured, second_look):
+    limit = find_limit(**measured, second_look=second_look)
     assert ("second looks" in limit.shares) == (second_look is not None)
     assert sum(limit.shares.values()) == pytest.approx(1)
     assert limit.shares[limit.by] == max(limit.shares.values())
@@ -34,18 +37,19 @@ def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(throughput, d
     [(80, 1000, 100, "network", 0.88), (80, 100, 1000, "decode", 0.88), (20, 400, 400, "Python", 0.1)],
 )
 def test_find_limit_follows_the_rates(throughput, decode, network, by, reached):
-    limit = find_limit(throughput=throughput, decode=decode, network=network)
+    limit = find_limit(throughput=throughput, decode=decode, network=network, recommendation=1e4)
     assert limit.by == by
     assert limit.reached == pytest.approx(reached)
     assert f"{limit.shares[by]:.0%}" in limit.sentence
 
 
-def test_what_second_looks_take_is_not_called_python():
-    rates = {"throughput": 50, "decode": 400, "network": 200}
-    assert find_limit(**rates).shares["Python"] == pytest.approx(0.625)
+def test_what_second_looks_and_recommendations_take_is_not_called_python():
+    rates = {"throughput": 40, "decode": 400, "network": 200, "recommendation": 250}
+    shares = {"decode": 0.1, "network": 0.2, "recommendations": 0.16}
+    assert find_limit(**rates).shares == pytest.approx(shares | {"Python": 0.54})
     limit = find_limit(**rates, second_look=100)
     assert limit.by == "second looks"
-    assert limit.shares == pytest.approx({"decode": 0.125, "network": 0.25, "second looks": 0.5, "Python": 0.125})
+    assert limit.shares == pytest.approx(shares | {"second looks": 0.4, "Python": 0.14})
     assert limit.reached == find_limit(**rates).reached, "of what decoding and the network allow, which all photos need"
 
 

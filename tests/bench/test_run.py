@@ -24,7 +24,7 @@ def measured(value):
         "start": {"load": value, "first_answer": value},
         "stages": dict.fromkeys(STAGES, value),
         "latency": dict.fromkeys(["p50", "p95", "p99"], value),
-        "rates": {"throughput": value, "decode": value, "network": value},
+        "rates": {"throughput": value, "decode": value, "network": value, "recommendation": value},
         "memory": {"peak": value},
         "stream_memory": {"peak": value},
     }

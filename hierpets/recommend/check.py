@@ -124,7 +124,7 @@ def _products(files: CatalogFiles, everyone: Taxonomy) -> Iterator[CatalogProble
         for species in sorted(set(catalog.hazards[product.id]) & set(product.suits.species)):
             why = catalog.hazards[product.id][species]
             where = files.at_product(product, "suits", "species")
-            yield CatalogProblem(f"{where}: {product.id!r} is made for a {species}, but {why}")
+            yield CatalogProblem(f"{where}: {product.id!r} is made for the species {species}, but {why}")
         yield from _undeclared(files, product)
 
 

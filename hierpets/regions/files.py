@@ -203,7 +203,7 @@ def _load(path: Path) -> bytes:
 def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, list[FoundBox] | str]]:
     for image in content.images:
         if image.failure:
-            yield image.file, f"its finder says {image.failure!r}; let it look again"
+            yield image.file, f"the detector failed with {image.failure!r}; run it on this photo again"
         animals = (
             found
             for found in image.detections or ()

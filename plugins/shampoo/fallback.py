@@ -22,5 +22,5 @@ def safe_fallback(case: Case, *, weight: float = 0.25, sentence: str = SENTENCE)
     elif case.level == "species":
         for product, offer in case.offers.items():
             if not (offer.coats or offer.skin or offer.on_request) and offer.suits > 0:
-                reason = say("While the breed is unsure, a shampoo for every coat is the safe choice.")
+                reason = say("Whatever the breed, a shampoo for every coat is the safe choice.")
                 yield Advice(product, reason, score=weight * case.unlisted * offer.suits)

@@ -69,8 +69,8 @@ def test_catalog_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> Non
     *findings, summary = result.output.splitlines()
     assert [line for line in findings if "products.yaml:" in line or line.startswith("error")] == [
         f"error: {file}:6: products[2].suits: 'wool' suits no breed and no coat mix of a species",
-        f"error: {file}:10: products[3].suits.species: 'fresh' is made for a cat, but it contains melaleuca oil, "
-        "which is poisonous to cats",
+        f"error: {file}:10: products[3].suits.species: 'fresh' is made for the species cat, but it contains melaleuca "
+        "oil, which is poisonous to cats",
         f"error: {file}:11: products[3].contains[1]: 'fresh' contains melaleuca oil, which is poisonous to cats: "
         "add 'cat' to contraindicated_species",
         f"error: {shop}:2: rule 'sleepy' never fires: it advises nothing for any pet",

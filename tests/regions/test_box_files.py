@@ -49,7 +49,7 @@ def test_boxes_of_megadetector_are_its_animals(write):
     (found,) = boxes.of("walk/two.jpg", (400, 200))
     assert found.box.edges == pytest.approx((0.1, 0.2, 0.4, 0.6))
     assert found.score == 0.9
-    with pytest.raises(DataError, match=r"walk/torn.jpg: no boxes in .*: its finder says 'image access failure'"):
+    with pytest.raises(DataError, match=r"walk/torn.jpg: .*: the detector failed with 'image access failure'; run"):
         boxes.of("walk/torn.jpg", (400, 200))
 
 

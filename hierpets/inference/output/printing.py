@@ -60,7 +60,7 @@ def _advice(recommendation: RecommendationRecord | None) -> Iterator[str]:
     if recommendation.error:
         yield say("  no shampoo: {why}", why=recommendation.error)
     for step in recommendation.explain or ():
-        yield say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product"))
+        yield say("  {rule}: {product} leads", rule=step.rule, product=step.leader or say("no product"))
         for word in step.advice:
             effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
             yield say("    {product} {effect}: {why}", product=word.product, effect=effect, why=word.reason)

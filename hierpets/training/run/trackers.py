@@ -67,7 +67,7 @@ class PluginTrackers:
                     tracker(dict(event))
             except PluginError as error:
                 del self._trackers[plugin.name]
-                _log.warning("%s; it hears no more of this training", error)
+                _log.warning("%s; it gets no more events of this training", error)
 
 
 class EventWriter:

@@ -119,7 +119,7 @@ def test_a_tracker_plugin_that_fails_costs_one_warning(tmp_path, caplog):
         for _ in range(3):
             trackers({"event": "epoch"})
     assert [record.getMessage() for record in caplog.records] == [
-        f"tracker 'mine' ({tmp_path / 't.py'}:3): OSError: the server is gone; it hears no more of this training"
+        f"tracker 'mine' ({tmp_path / 't.py'}:3): OSError: the server is gone; it gets no more events of this training"
     ]
 
 

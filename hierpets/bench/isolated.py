@@ -9,8 +9,10 @@ from time import perf_counter
 
 import numpy as np
 
+from hierpets.data.photos import DEFAULT_LIMITS
 from hierpets.data.transforms import read_square
 from hierpets.inference.advice import Adviser
+from hierpets.inference.batch import bystander_search
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import Cascade, StageOutput
 from hierpets.inference.prediction import Prediction
@@ -91,7 +93,8 @@ def recommendation_rate(predictor: Predictor, recommender: Recommender, paths: S
     predictions = list(predictor.stream(paths))
 
     def advise(prediction: Prediction) -> None:
-        adviser(prediction, search=predictor.bystander_search(prediction.path), explain=False)
+        search = bystander_search(predictor.bystanders, predictor.cascade, prediction.path, DEFAULT_LIMITS)
+        adviser(prediction, search=search, explain=False)
 
     with ThreadPoolExecutor(predictor.engine.workers) as workers:
 

@@ -1,10 +1,9 @@
-"""From photos to predictions: decode, run the engine, combine, decide, recommend."""
+"""The loaded model: from photos, one or many, and options to predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -15,33 +14,24 @@ import numpy as np
 from hierpets.bundle.identity import ModelId
 from hierpets.bundle.manifest import Manifest
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
-from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
+from hierpets.errors import ConfigError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
-from hierpets.inference.advice import Adviser, Search
+from hierpets.inference.advice import Adviser
+from hierpets.inference.batch import UNREAD, BatchPredictor
 from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Cascade, SecondLookProtocol
 from hierpets.inference.many import FEW, ModelForMany
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
-from hierpets.inference.regions import (
-    FoundRegions,
-    RegionFinder,
-    advise_together,
-    answer_boxes,
-    distinct_regions,
-)
-from hierpets.inference.request import Request, decide_each
-from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
-from hierpets.messages.catalogue import speaking
+from hierpets.inference.regions import RegionFinder
+from hierpets.inference.request import Request
+from hierpets.inference.stream import run_batches
 from hierpets.recommend.choose import Recommender
-from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.files import BoxFile
 from hierpets.workers import not_live
 
 __all__ = ["Predictor"]
-
-UNREAD = ""  # stands for the species of a photo that cannot be read
 
 
 class Predictor:
@@ -75,11 +65,11 @@ class Predictor:
         self.cascade = Cascade(manifest, (*early, engine), second_look)
         self.model = model
         self.bundle = bundle
+        self.bystanders = bystanders
+        self._batch = BatchPredictor(manifest, self.cascade, model, finder, bystanders)
         self._advise = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
-        self._bystanders = bystanders
         self._for_many = ModelForMany(for_many) if for_many is not None else None
-        self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Computing them takes milliseconds, and a server needs the same ones for every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
 
@@ -203,7 +193,7 @@ class Predictor:
 
         :raises ConfigError, BundleError, PluginError, DeviceError: as :meth:`predict`.
         """
-        return self._predict_batch(self._request(options, limits, keep_photos=False), list(NamedPhoto.several(photos)))
+        return self._batch(self._request(options, limits, keep_photos=False), list(NamedPhoto.several(photos)))
 
     def check(self, options: PredictOptions) -> None:
         """Check that this model supports the options.
@@ -227,15 +217,6 @@ class Predictor:
         """
         asked = PredictOptions.of(None, {"alpha": alpha, "max_set": max_set})
         return self._thresholds(asked.alpha, asked.max_set)
-
-    def bystander_search(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> Search | None:
-        """A function that searches a photo, at most once, for animals beside the predicted pet; None if this model
-        searches no photos.
-        """
-        if self._bystanders is None:
-            return None
-        read = partial(self.cascade.decode_closest, photo, limits)
-        return cache(partial(self._bystanders, read, self.cascade.judge))
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities of the :attr:`engine`'s output for a batch, float64 [B, L]."""
@@ -264,7 +245,7 @@ class Predictor:
         batch_size: int | None,
         live: Callable[[], bool] = not_live,
     ) -> Iterator[Prediction]:
-        batches = run_batches(photos, partial(self._predict_batch, request), self.engine, batch_size, live)
+        batches = run_batches(photos, partial(self._batch, request), self.engine, batch_size, live)
         return (prediction for batch in batches for prediction in batch)
 
     def _few_and_many(
@@ -285,79 +266,6 @@ class Predictor:
         restriction = options.restriction(self.manifest.taxonomy)
         thresholds = self._thresholds(options.alpha, options.max_set)
         return Request(options, restriction, thresholds, keep_photos, limits, self._advise, boxes)
-
-    def _predict_batch(self, request: Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        with speaking(request.options.language):
-            predictions = self._whole(request, photos)
-            if not request.finds_animals:
-                return predictions
-            return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
-
-    def _whole(self, request: Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        """The predictions for whole photos. If the batch fails, each photo is run alone, to find the one that does."""
-        try:
-            return self._finish(
-                request, run_batch(photos, self.cascade, limits=request.limits, closer=not request.is_part)
-            )
-        except Exception as error:  # as in run_batch
-            if len(photos) == 1:
-                return [self._failed(request, photos[0], photo_error(photos[0].name, error))]
-            return [prediction for photo in photos for prediction in self._whole(request, [photo])]
-
-    def _failed(self, request: Request, photo: NamedPhoto, error: HierpetsError) -> Prediction:
-        kept = photo.photo if request.keep_photos else None
-        return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=error, photo=kept)
-
-    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: Request) -> Prediction:
-        """The prediction with its regions, or with the error that occurred in one."""
-        if whole.error is not None:
-            return whole
-        try:
-            found = self._regions(photo, request)
-            if request.advise is None:
-                return replace(whole, regions=found.regions)
-            return advise_together(whole, found, self._adviser(photo, request), self.manifest.taxonomy)
-        except Exception as error:  # as in run_batches
-            return self._failed(request, photo, photo_error(photo.name, error))
-
-    def _regions(self, photo: NamedPhoto, request: Request) -> FoundRegions:
-        options = request.options.model_copy(update={"regions": False})
-        alone = request._replace(boxes=None, options=options, is_part=True)
-        predict = partial(self._predict_batch, alone)
-        pixels = self.cascade.decode_again(photo.photo, request.limits)
-        if request.boxes is not None:
-            height, width = pixels.shape[:2]
-            boxes = request.boxes.of(photo.name, (width, height))
-            return FoundRegions(answer_boxes(photo.name, pixels, boxes, predict))
-        assert self._finder is not None  # check
-        found = self._finder(pixels)
-        return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
-
-    def _finish(self, request: Request, batch: BatchOutput) -> list[Prediction]:
-        decided = chain.from_iterable(decide_each(self.manifest, found, request) for found in batch.outputs)
-        predictions = []
-        for position, photo in enumerate(batch.photos):
-            if position in batch.errors:
-                predictions.append(self._failed(request, photo, batch.errors[position]))
-            else:
-                prediction = Prediction(
-                    photo.name,
-                    self.model,
-                    origins=self._origins,
-                    photo=photo.photo if request.keep_photos else None,
-                    warning=batch.warnings.get(position),
-                    **next(decided),
-                )
-                if request.advise is not None and not request.finds_animals and not request.is_part:
-                    prediction = replace(prediction, recommendation=self._adviser(photo, request)(prediction))
-                predictions.append(prediction)
-        return predictions
-
-    def _adviser(self, photo: NamedPhoto, request: Request) -> Callable[..., RecommendationRecord | None]:
-        """A function that recommends a product for an animal in a photo."""
-        assert request.advise is not None
-        search = self.bystander_search(photo.photo, request.limits)
-        return partial(request.advise, search=search, explain=request.options.explain)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -13,7 +13,6 @@ import numpy as np
 from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.detector.network import ONNX, Detector
 from hierpets.inference.detector.second_look import SecondLook
-from hierpets.inference.engines.cascade import Cascade
 from hierpets.inference.engines.openvino import InferRequests
 from hierpets.inference.predictor import Predictor
 
@@ -67,9 +66,8 @@ def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:
 def as_python(predictor: Predictor, contents: Sequence[bytes]) -> list[dict[str, Any]]:
     """The records of the same photos, with the page's detector."""
     detector = PageDetector()
-    look = SecondLook.of(predictor.manifest, detector)
-    predictor.cascade = Cascade(predictor.manifest, predictor.cascade.engines, look)
-    predictor._bystanders = Bystanders(detector, predictor.manifest.taxonomy.species)
+    predictor.cascade.second_look = SecondLook.of(predictor.manifest, detector)
+    predictor._batch._bystanders = Bystanders(detector, predictor.manifest.taxonomy.species)
     return [found.record().model_dump(mode="json") for found in predictor.predict(list(contents))]
 
 

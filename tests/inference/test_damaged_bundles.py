@@ -11,9 +11,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 
 from hierpets.errors import BundleError, PluginError
+from hierpets.inference.batch import photo_error
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.inference.stream import photo_error
 
 MANIFEST, WEIGHTS, XML, BIN = "bundle.json", "weights.safetensors", "openvino/model.xml", "openvino/model.bin"
 PHOTO = "demo:cat/siamese/1"

@@ -15,6 +15,7 @@ from PIL import Image
 from hierpets.bundle.layout import GRAPH, MANIFEST, released_bundle
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import ConfigError
+from hierpets.inference.batch import BatchPredictor
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -44,9 +45,9 @@ def test_stream_depends_on_neither_workers_nor_company(loaded, workers):
 )
 def test_every_worker_gets_some_of_the_photos_of_a_list(loaded, monkeypatch, photos, workers, batches):
     sizes = []
-    run = Predictor._predict_batch
+    run = BatchPredictor.__call__
     monkeypatch.setattr(
-        Predictor, "_predict_batch", lambda self, request, batch: sizes.append(len(batch)) or run(self, request, batch)
+        BatchPredictor, "__call__", lambda self, request, batch: sizes.append(len(batch)) or run(self, request, batch)
     )
     assert len(loaded(workers=workers).predict(PHOTOS[:photos])) == photos
     assert sorted(sizes, reverse=True) == batches

@@ -48,7 +48,7 @@ def command(
     """Measure a bundle on this machine: stages, latency, throughput, memory.
 
     Each engine and precision runs in a process of its own, in alternating rounds. Numbers are medians without the
-    warm-up. Run on an idle machine.
+    warm-up. All of them take less than ten minutes. Run on an idle machine.
     """
     from rich.console import Console
 

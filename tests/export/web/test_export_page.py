@@ -54,7 +54,7 @@ def test_export_writes_a_page_with_all_that_it_needs_in_the_place_of_an_older_on
     assert {"app.js", "backend.js", "worker.js", "style.css", "ort.js", "ort.wasm"} <= names
     digest = model_id(tiny_run / "bundle", read_manifest(tiny_run / "bundle")).digest
     assert f"model/model-{digest}.onnx" in files, "a browser may keep the network of another model"
-    assert "// What answers the page where there is no server" in (scripts / "backend.js").read_text("utf-8")
+    assert "// The backend of a page without a server" in (scripts / "backend.js").read_text("utf-8")
     assert not any(name.endswith((".py", ".j2", "old.js")) for name in files)
     assert "model/LICENSE" not in files  # the bundle has none
     assert {f"model/{DETECTOR}", "model/detector.LICENSE"} <= files

@@ -1,58 +1,62 @@
-// The shampoo for an answer. Python asked its rules about every answer when the page was written; what is left is to
-// weigh what they said of each product by what this pet may be, and to look up the reasons for the best.
+// Choose the shampoo for an answer, as hierpets.recommend does. The export has run all rules for every possible answer,
+// so the page only weighs their scores by the probabilities of this photo and looks up the sentences.
 
 /** @typedef {import("./decision.js").Decision} Decision */
 /** @typedef {import("./decision.js").Rules} Rules */
 
 /**
+ * The types are described in hierpets.export.web.schema.
+ *
  * @typedef {{product: string|null, sentences: string[], ruled_out: {product: string, reason: string}[],
- *   harms: number[]}} Recommendation  what is the same for all photos with one answer
- * @typedef {{sure: number, unsure: number, beside: number}} Choice  three recommendations: the second and the third also
- *   avoid what would hurt any other species, for photos in which it may be one, or one may be beside it
+ *   harms: number[]}} Recommendation  the part that is the same for all photos with one answer
+ * @typedef {{sure: number, unsure: number, beside: number}} Choice  indices of three recommendations: `unsure` is for
+ *   pets that may be of another species, `beside` for photos that may also show an animal of another one; these two
+ *   recommend nothing that may harm that species
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[][], unknown: number,
  *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
  *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[]}} Advice
- *   `suits` [L + S][P] and `coats` [L + S][C] are the shares of each leaf, and of each species' other breeds; `scores`
- *   [L + S][P] what a product is worth to them by the level of the answer, `vetoed` [L + S][P] what counts against it
- *   from a share on that is no more `tolerated` [P]
+ *   rows [L + S] are the leaves, then the unlisted breeds of each species. `suits` [L + S][P] and `coats` [L + S][C] are
+ *   the shares of such pets that a product suits, or that have a coat; `scores` [L + S][P] the total score of each
+ *   product by the level of the answer. A product is excluded if the rows in which it is `vetoed` [L + S][P] have a
+ *   probability above `tolerated` [P]
  */
 
 /**
- * The recommendation of a record. Where it may harm animals of some species, `look` tells whether one of these may be
- * beside a pet of its species.
- * @param {(pet: number, others: number[]) => Promise<boolean>} look
+ * Return the recommendation of a record.
+ * @param {(pet: number, harmed: number[]) => Promise<boolean>} search  whether the photo of a pet of this species may
+ *   also show an animal of one of the species that the product may harm
  */
-export async function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, look) {
+export async function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, search) {
   const [found, harms] = recommended(joint, decision, advice, false);
-  const isSafe = !harms.length || !(await look(decision.species, harms));
+  const isSafe = !harms.length || !(await search(decision.species, harms));
   return isSafe ? found : recommended(joint, decision, advice, true)[0];
 }
 
-/** A recommendation, for a pet beside which another may be or not, and the species that it would harm. */
+/** Return a recommendation and the species that it may harm; `isBeside`: whether the photo may show another animal. */
 function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, isBeside) {
   const rows = weights(joint, decision, advice);
-  const share = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
-  const isVetoed = (column) => share(advice.vetoed, column) > advice.tolerated[column];
-  const worth = ({ product }) => {
+  const weighted = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
+  const isVetoed = (column) => weighted(advice.vetoed, column) > advice.tolerated[column];
+  const score = ({ product }) => {
     if (product === null) return 0;
     const column = advice.products.indexOf(product);
-    return isVetoed(column) ? -Infinity : share(advice.scores[decision.level], column);
+    return isVetoed(column) ? -Infinity : weighted(advice.scores[decision.level], column);
   };
-  const better = (best, next) => (worth(next) > worth(best) ? next : best);
+  const better = (best, next) => (score(next) > score(best) ? next : best);
   const { sentences, harms, ...chosen } = choices(decision, advice, isBeside).reduce(better);
-  const coats = advice.coat_types.map((coat, column) => [coat, share(advice.coats, column)]);
+  const coats = advice.coat_types.map((coat, column) => [coat, weighted(advice.coats, column)]);
   const record = {
     ...chosen,
     reason: sentences.join(" "),
-    confidence: chosen.product === null ? 0 : share(advice.suits, advice.products.indexOf(chosen.product)),
-    coats: Object.fromEntries(coats.filter(([, worn]) => worn > 0)),
+    confidence: chosen.product === null ? 0 : weighted(advice.suits, advice.products.indexOf(chosen.product)),
+    coats: Object.fromEntries(coats.filter(([, share]) => share > 0)),
   };
   return [record, harms];
 }
 
 /**
- * What may be recommended; of equal ones the first: of a few breeds what is chosen for all of them, what is chosen for
- * their species and for others of its breeds, and nothing, which is the last of a species.
+ * Return the candidates; of equally good ones the first wins. They are the product for the breed or for all of a few
+ * breeds, if these agree, then those of the species: for an uncertain breed, for some of its breeds, and no product.
  * @returns {Recommendation[]}
  */
 function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }, isBeside) {
@@ -61,11 +65,11 @@ function choices({ level, species, masses, best, breeds }, /** @type {Advice} */
   const ofBreeds = (level === "breed" ? [best] : breeds).map((leaf) => recommendations[advice.leaves[leaf][safe]]);
   const agreed = new Set(ofBreeds.map(({ product }) => product)).size === 1;
   const ofSpecies = advice.species[species].map((choice) => recommendations[choice[safe]]);
-  return [...(agreed ? [shared(ofBreeds)] : []), ...ofSpecies];
+  return [...(agreed ? [inCommon(ofBreeds)] : []), ...ofSpecies];
 }
 
-/** Of recommendations of one product, what fits all. @returns {Recommendation} */
-function shared(/** @type {Recommendation[]} */ [first, ...others]) {
+/** Merge recommendations of the same product: keep what all of them have in common. @returns {Recommendation} */
+function inCommon(/** @type {Recommendation[]} */ [first, ...others]) {
   const isRuledOut = ({ product, reason }, { ruled_out: all }) =>
     all.some((one) => one.product === product && one.reason === reason);
   return {
@@ -75,7 +79,10 @@ function shared(/** @type {Recommendation[]} */ [first, ...others]) {
   };
 }
 
-/** What each row of the tables counts: leaves, then for each species a breed that is not listed. @returns {number[]} */
+/**
+ * Return the probability of each row of the tables: the leaves, then the unlisted breeds of each species.
+ * @returns {number[]}
+ */
 function weights(joint, { level, species, masses, listed }, { judged }) {
   const unlisted = judged[species] ? 1 - listed : level === "species" ? 0.5 : 0;
   return [...joint.map((p) => (1 - unlisted) * p), ...masses.map((mass) => unlisted * mass)];

@@ -1,74 +1,77 @@
-// What answers the page where there is no server: a worker in this browser. Photos never leave it.
+// The backend of a page without a server: predicts in a worker of this browser. Photos never leave it.
 
 import { isLeaving } from "./language.js";
 import { failedRecord } from "./record.js";
 import { language, t } from "./words.js";
 
 const MAX_BYTES = 64 * 2 ** 20;
-const MAX_PIXELS = 64e6; // a photo is four bytes a pixel when it is decoded
-const MAX_SIDE = 16384; // the widest canvas that all browsers have
+const MAX_PIXELS = 64e6; // a decoded photo takes four bytes per pixel
+const MAX_SIDE = 16384; // pixels; the largest canvas that all browsers support
 
-const asked = new Map(); // id -> {resolve, reject}
+const pending = new Map(); // id -> {resolve, reject}
 let worker = null;
-let count = 0;
+let lastId = 0;
 
-/** A worker, new if the last one could not start. A script from a blob is bound by the page's own policy. */
-function working() {
+/** Return the worker; start one if there is none. Its script is a blob: to that, the page's security policy applies. */
+function getWorker() {
   if (worker) return worker;
   const script = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   worker = new Worker(url, { type: "module" });
-  worker.onmessage = ({ data }) => hear(data);
+  worker.onmessage = ({ data }) => receive(data);
   worker.onerror = () => stop(t("The model cannot be started: the browser is too old, or a file of the page is missing."));
   worker.postMessage({ language });
   return worker;
 }
 
-function hear({ id, record, unreadable, missing, changed }) {
+function receive({ id, record, unreadable, missing, changed }) {
   if (changed) return stop(t("The page has changed; reload it."));
   if (missing) return stop(t("The model cannot be loaded: {file} is missing or damaged.", { file: missing }));
-  const { resolve, reject } = asked.get(id) ?? {};
-  asked.delete(id);
+  const { resolve, reject } = pending.get(id) ?? {};
+  pending.delete(id);
   if (unreadable) return resolve?.(failedRecord(t("this file is damaged, or of a kind that this browser cannot show")));
   return record ? resolve?.(record) : reject?.(new Error(t("The model cannot answer this photo.")));
 }
 
-/** Nothing that was asked will be answered; the next photo tries anew. */
+/** Stop the worker and reject all pending requests. The next photo starts a new worker. */
 function stop(message) {
   worker?.terminate();
   worker = null;
-  for (const { reject } of asked.values()) reject(new Error(message));
-  asked.clear();
+  for (const { reject } of pending.values()) reject(new Error(message));
+  pending.clear();
 }
 
-/** What the page says of the model; null where it cannot be loaded. */
+/** Return the description of the model; null if it cannot be loaded. */
 export async function describe() {
   if (isLeaving) return null;
-  working();
-  const place = new URL(`../../model/model.${language}.json`, import.meta.url);
-  const asked = fetch(place, { cache: "no-cache" }); // it names the files of its own model
-  return asked.then((answer) => answer.json()).then(({ about }) => about, () => null);
+  getWorker();
+  const url = new URL(`../../model/model.${language}.json`, import.meta.url);
+  const request = fetch(url, { cache: "no-cache" }); // an old copy would name the files of another model
+  return request.then((response) => response.json()).then(({ about }) => about, () => null);
 }
 
-/** The photo as it is: what is shown is what is seen. */
+/** Return the photo unchanged: the page shows the file that the model sees. */
 export const prepare = async (/** @type {File} */ file) => file;
 
-/** The record of a photo. @returns {Promise<object>} */
+/** Predict a photo. @returns {Promise<object>} its record */
 export async function predict(/** @type {Blob} */ file) {
   const problem = await problemOf(file);
   if (problem) return failedRecord(problem);
   return new Promise((resolve, reject) => {
-    count += 1;
-    asked.set(count, { resolve, reject });
-    working().postMessage({ id: count, file });
+    lastId += 1;
+    pending.set(lastId, { resolve, reject });
+    getWorker().postMessage({ id: lastId, file });
   });
 }
 
-/** Why a photo will not be decoded: the browser tells its size from its header. @returns {Promise<string|null>} */
+/**
+ * Check a photo before it is decoded: a browser reads the size from the header.
+ * @returns {Promise<string|null>} the problem, if any
+ */
 async function problemOf(file) {
-  const shown = (number) => number.toLocaleString(language, { maximumFractionDigits: 1 });
+  const format = (number) => number.toLocaleString(language, { maximumFractionDigits: 1 });
   if (file.size > MAX_BYTES) {
-    return t("{size} MB, above the limit of {limit} MB", { size: shown(file.size / 2 ** 20), limit: MAX_BYTES / 2 ** 20 });
+    return t("{size} MB, above the limit of {limit} MB", { size: format(file.size / 2 ** 20), limit: MAX_BYTES / 2 ** 20 });
   }
   const image = new Image();
   image.src = URL.createObjectURL(file);
@@ -82,6 +85,6 @@ async function problemOf(file) {
   const { naturalWidth: width, naturalHeight: height } = image;
   if (width * height <= MAX_PIXELS && Math.max(width, height) <= MAX_SIDE) return null;
   return t("{width} x {height} pixels, above the limit of {millions} million pixels, {side} a side", {
-    width: shown(width), height: shown(height), millions: MAX_PIXELS / 1e6, side: shown(MAX_SIDE),
+    width: format(width), height: format(height), millions: MAX_PIXELS / 1e6, side: format(MAX_SIDE),
   });
 }

@@ -1,4 +1,4 @@
-// Other animals in a photo, which what suits the pet may harm: hierpets.inference.detector.bystanders.
+// Search a photo for other animals, which a product for the pet might harm: hierpets.inference.detector.bystanders.
 
 import { bestOf, inside, nonMaximumSuppression, squared } from "./detections.js";
 
@@ -11,7 +11,7 @@ import { bestOf, inside, nonMaximumSuppression, squared } from "./detections.js"
  *   see hierpets.export.web.schema
  */
 
-/** What the detector is shown of a photo: the whole, and two closer views. @returns {Box[]} */
+/** Return the views of a photo that the detector sees: the whole, and two closer ones. @returns {Box[]} */
 export function views({ width, height }, /** @type {Bystanders} */ { view: [long, short] }) {
   const parts = width >= height
     ? [0, 1 - long].map((left) => ({ left, top: 1 - short, width: long, height: short }))
@@ -19,19 +19,22 @@ export function views({ width, height }, /** @type {Bystanders} */ { view: [long
   return [{ left: 0, top: 0, width: 1, height: 1 }, ...parts];
 }
 
-/** What is seen in all views, as in the whole photo. @returns {Detections} */
-export function together(/** @type {[Box, Detections][]} */ seen) {
-  const ofWhole = ([{ left, top, width, height }, { edges }]) => {
+/** Merge the detections in several views, in coordinates of the whole photo. @returns {Detections} */
+export function merged(/** @type {[Box, Detections][]} */ seen) {
+  const toPhoto = ([{ left, top, width, height }, { edges }]) => {
     const [start, size] = [[top, left], [height, width]];
     return [...edges].map((edge, i) => start[i % 2] + size[i % 2] * inside(edge));
   };
   return {
-    edges: Float64Array.from(seen.flatMap(ofWhole)),
+    edges: Float64Array.from(seen.flatMap(toPhoto)),
     logits: Float32Array.from(seen.flatMap(([, { logits }]) => [...logits])),
   };
 }
 
-/** The parts of a photo that may show another animal than a pet of this species, for the network to judge. @returns {Box[]} */
+/**
+ * Return the parts of a photo that may show an animal of another species than `pet`; the network then classifies them.
+ * @returns {Box[]}
+ */
 export function doubtfulParts(/** @type {Detections} */ seen, pet, { width, height }, /** @type {Bystanders} */ rules, /** @type {Detector} */ detector) {
   const others = detector.animals.filter((animal, species) => animal !== null && species !== pet);
   if (!others.length) return [];

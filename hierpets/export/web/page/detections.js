@@ -1,14 +1,15 @@
-// What a detector sees: hierpets.inference.detector and hierpets.regions.detections. The numbers come from Python.
+// Select boxes of a detector, as hierpets.inference.detector and hierpets.regions.detections do. model.LANGUAGE.json
+// has the thresholds.
 
 /**
  * @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo
  * @typedef {{edges: Float32Array|Float64Array, logits: Float32Array}} Detections
- *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
+ *   boxes that may show animals: their edges [N, 4] (top, left, bottom, right), and the logits [N, A] of each animal
  * @typedef {{file: string, size: number, animals: (number|null)[], least_score: number, least_side: number,
  *   shared: number, margin: number}} Detector  see hierpets.export.web.schema
  */
 
-/** The largest logit [N] of some animals in each box. @returns {number[]} */
+/** Return the largest logit of these animals in each box, [N]. @returns {number[]} */
 export function bestOf(/** @type {Detections} */ { edges, logits }, /** @type {number[]} */ animals) {
   const rows = edges.length / 4;
   const columns = logits.length / rows;
@@ -17,7 +18,10 @@ export function bestOf(/** @type {Detections} */ { edges, logits }, /** @type {n
 
 const probability = (/** @type {number} */ logit) => 1 / (1 + Math.exp(-logit));
 
-/** The boxes that may be animals by their logits, the likeliest first: upper, left, lower and right edge of each. @returns {number[][]} */
+/**
+ * Return the boxes with a probability of at least `least` and enough size, the likeliest first.
+ * @returns {number[][]} top, left, bottom, right edge of each
+ */
 export function likeliest({ edges }, logits, /** @type {Detector} */ detector, least = detector.least_score) {
   const scores = logits.map(probability);
   const rows = [...scores.keys()].filter((row) => scores[row] >= least).sort((a, b) => scores[b] - scores[a]);
@@ -25,7 +29,10 @@ export function likeliest({ edges }, logits, /** @type {Detector} */ detector, l
   return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= detector.least_side);
 }
 
-/** The likeliest boxes, so many at most; of those on one place the likeliest. @returns {number[][]} */
+/**
+ * Non-maximum suppression: return at most `most` boxes, the likeliest first, of which no two overlap much.
+ * @returns {number[][]}
+ */
 export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, least, most) {
   const found = [];
   for (const box of likeliest(seen, logits, detector, least)) {
@@ -35,13 +42,17 @@ export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /*
   return found;
 }
 
-/** Whether what may be an animal by its logits shares little with the likeliest of others; false where none of those may be one. @returns {boolean} */
+/**
+ * Return whether a box that may show an animal by `logits` [N] hardly overlaps with the likeliest box by the logits
+ * `others` [N]; false if no box may show an animal by `others`.
+ * @returns {boolean}
+ */
 export function isBeside(/** @type {Detections} */ seen, logits, others, /** @type {Detector} */ detector) {
   const [other] = likeliest(seen, others, detector);
   return other !== undefined && likeliest(seen, logits, detector).some((box) => shared(box, other) <= detector.shared);
 }
 
-/** A box and a margin, as square as the photo allows. @returns {Box} */
+/** Return a box with a margin, made as square as the photo allows. @returns {Box} */
 export function squared([top, left, bottom, right], width, height, margin) {
   const side = (1 + 2 * margin) * Math.max((right - left) * width, (bottom - top) * height);
   const [across, down] = [side / width / 2, side / height / 2];
@@ -50,11 +61,13 @@ export function squared([top, left, bottom, right], width, height, margin) {
   return { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
 }
 
+/** Return the area of a box, as a share of the photo. */
 export const area = ([top, left, bottom, right]) => (right - left) * (bottom - top);
 
+/** Clip an edge to the photo. */
 export const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
-/** How much of the smaller of two boxes lies in the other. @returns {number} */
+/** Return the share of the smaller of two boxes that lies in the other. @returns {number} */
 function shared(one, other) {
   const [top, left, bottom, right] = one.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, other[i]));
   return (Math.max(right - left, 0) * Math.max(bottom - top, 0)) / Math.min(area(one), area(other));

@@ -1,9 +1,9 @@
-// The networks of a bundle, asked in turn: a photo is answered by the first that is sure of it; one that leaves doubt
-// is looked at again.
+// Predict photos with the networks of a bundle, as hierpets.inference does: run them in turn until one is certain
+// enough, take a second look at doubtful photos, decide and recommend.
 
 import { recommend } from "./advice.js";
-import { doubtfulParts, together, views } from "./bystanders.js";
-import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale, speciesProbabilities } from "./decision.js";
+import { doubtfulParts, merged, views } from "./bystanders.js";
+import { certainty, decide, jointProbabilities, listedOf, mostProbableSpecies, onMainScale, speciesProbabilities } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
 import { bothLooks, certaintyInDoubt, closerPart, likenessTo, lowered, mayObject } from "./second_look.js";
@@ -14,7 +14,7 @@ import { bothLooks, certaintyInDoubt, closerPart, likenessTo, lowered, mayObject
 /**
  * @typedef {{file: string, preprocess: import("./resize.js").Preprocess,
  *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
- *   it answers where it is more certain than its `threshold`; the last one always
+ *   an early network answers if it is more certain than its `threshold`; the last one always answers
  * @typedef {{networks: Network[], decoded_side: number, detail: number, rules: import("./decision.js").Rules,
  *   detector: import("./detections.js").Detector|null, second_look: import("./second_look.js").SecondLook|null,
  *   bystanders: import("./bystanders.js").Bystanders,
@@ -25,12 +25,13 @@ const OUTPUTS = ["features", "species", "leaf", "scores"];
 const DETECTED = ["edges", "logits"];
 
 /**
+ * Return the function that predicts photos.
  * @param {Model} model
- * @param {any[]} sessions  of ONNX Runtime Web, one for each network
- * @param {() => Promise<any>} openDetector  gives the detector's session
- * @param {any} Tensor  of ONNX Runtime Web
- * @returns {(photo: Photo, closer: () => Promise<Photo>) => Promise<object>} from a photo to its record; `closer` gives
- *   the same photo in more detail
+ * @param {any[]} sessions  ONNX Runtime Web's, one for each network
+ * @param {() => Promise<any>} openDetector  returns the detector's session
+ * @param {any} Tensor  ONNX Runtime Web's class
+ * @returns {(photo: Photo, readAgain: () => Promise<Photo>) => Promise<object>} maps a photo to its record; `readAgain`
+ *   decodes the same photo in more detail
  */
 export function makePredictor(model, sessions, openDetector, Tensor) {
   const { networks, rules, advice, detector, second_look: rule, bystanders } = model;
@@ -57,34 +58,34 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     return run(await openDetector(), { squares }, DETECTED);
   };
   const certaintyOf = (output) => certaintyInDoubt(output, temperatures, rules, rule);
-  const opinionOn = (output) => rule.opinions[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)];
-  const lookAgain = async (output, cutsOut, closer) => {
-    const photo = await closer().catch(() => null);
-    if (!photo) return { output, part: null }; // too large in more detail, or gone: the first look stands
+  const opinionOn = (output) => rule.opinions[mostProbableSpecies(jointProbabilities(output, temperatures, rules), rules)];
+  const lookAgain = async (output, mayCut, readAgain) => {
+    const photo = await readAgain().catch(() => null);
+    if (!photo) return { output, part: null }; // too large in more detail, or gone: the output of the first look stays
     const seen = await detect(photo);
-    const part = cutsOut ? closerPart(seen, photo, rule, detector) : null;
+    const part = mayCut ? closerPart(seen, photo, rule, detector) : null;
     const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);
     const found = both ?? output;
     const isHeard = certaintyOf(found) < rule.heard_below;
     return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule, detector) : found, part: both && part };
   };
-  const mayBeOther = (output) => {
+  const mayObjectTo = (output) => {
     const opinion = opinionOn(output);
     return mayObject(opinion, likenessTo(opinion, output, rule), rule);
   };
-  const secondLook = async (output, closer) => {
+  const secondLook = async (output, readAgain) => {
     const certainty = rule ? certaintyOf(output) : 1;
     const isUnsure = certainty < rules.unsure;
-    const cutsOut = isUnsure && rule.closer;
-    // What counts for no pet can only be raised, by a closer look.
-    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayBeOther(output);
-    return rule && (cutsOut || isHeard()) ? lookAgain(output, cutsOut, closer) : { output, part: null };
+    const mayCut = isUnsure && rule.closer;
+    // An objection only lowers the pet score: it is pointless for an unsure photo that is already below the least one.
+    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayObjectTo(output);
+    return rule && (mayCut || isHeard()) ? lookAgain(output, mayCut, readAgain) : { output, part: null };
   };
 
-  const isBeside = async (pet, harmed, photo) => {
+  const isOtherBeside = async (pet, harmed, photo) => {
     const seen = [];
     for (const view of views(photo, bystanders)) seen.push([view, await detect(cut(photo, view))]);
-    for (const part of doubtfulParts(together(seen), pet, photo, bystanders, detector)) {
+    for (const part of doubtfulParts(merged(seen), pet, photo, bystanders, detector)) {
       const joint = jointProbabilities(await ask(last, cut(photo, part)), temperatures, rules);
       const masses = speciesProbabilities(joint, rules);
       if (harmed.some((species) => masses[species] >= bystanders.least_shown)) return true;
@@ -92,13 +93,13 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     return false;
   };
 
-  return async (photo, closer) => {
+  return async (photo, readAgain) => {
     const first = await askInTurn(photo);
-    const { output, part } = first.stage === last ? await secondLook(first.output, closer) : { ...first, part: null };
+    const { output, part } = first.stage === last ? await secondLook(first.output, readAgain) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
-    const look = async (pet, harmed) => detector !== null && isBeside(pet, harmed, await closer().catch(() => photo));
-    const recommendation = await recommend(joint, decision, advice, look);
+    const search = async (pet, harmed) => detector !== null && isOtherBeside(pet, harmed, await readAgain().catch(() => photo));
+    const recommendation = await recommend(joint, decision, advice, search);
     return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };
 }
@@ -108,7 +109,7 @@ async function run(session, inputs, names) {
   return Object.fromEntries(names.map((name) => [name, found[name].data]));
 }
 
-/** Whether an early network answers. @returns {boolean} */
+/** Return whether an early network is certain enough to answer. @returns {boolean} */
 function isSure(/** @type {Output} */ output, /** @type {Network} */ { temperatures, threshold }, rules) {
   const joint = jointProbabilities(output, temperatures, rules);
   return certainty(joint, listedOf(output, rules), rules, ({ origin }) => origin !== "pretrained") > threshold;

@@ -1,14 +1,14 @@
-// What the page shows of an answer: the record of docs/output.md, without what only a file or a server needs.
+// Build the record of docs/output.md, without the fields that only a file or a server needs.
 
 /** @typedef {import("./decision.js").Decision} Decision */
 /** @typedef {import("./decision.js").Rules} Rules */
 
-/** The record of a photo, as the page reads it. */
+/** Return the record of a photo. */
 export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ rules, { stage, recommendation, part }) {
   const known = decision.source !== "not_a_known_pet";
-  const found = (i) => ({ probability: decision.named[i], origin: rules.leaves[i].origin });
-  const breed = (i) => ({ label: rules.leaves[i].breed, ...found(i) });
-  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, breed: rules.leaves[i].breed, ...found(i) });
+  const common = (i) => ({ probability: decision.named[i], origin: rules.leaves[i].origin });
+  const breed = (i) => ({ label: rules.leaves[i].breed, ...common(i) });
+  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, breed: rules.leaves[i].breed, ...common(i) });
   const { name } = rules.species[decision.species];
   return {
     level: decision.level,
@@ -26,5 +26,5 @@ export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ 
   };
 }
 
-/** The record of a photo that cannot be read. */
+/** Return the record of a photo that cannot be read. */
 export const failedRecord = (/** @type {string} */ message) => ({ level: null, error: { type: "ImageError", message } });

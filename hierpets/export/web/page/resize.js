@@ -1,26 +1,27 @@
-// From a decoded photo to the square that a network sees: hierpets.data.transforms, kernel by kernel.
+// Resize a decoded photo to the square input of a network, as hierpets.data.transforms does with Pillow and OpenCV.
 
 /**
- * @typedef {{width: number, height: number, pixels: Uint8ClampedArray}} Photo  RGBA, opaque, row by row
- * @typedef {{first: number, weights: Float64Array}} Taps  the pixels that one pixel of the result is made of
+ * @typedef {{width: number, height: number, pixels: Uint8ClampedArray}} Photo  opaque RGBA, row by row
+ * @typedef {{first: number, weights: Float64Array}} Taps  the pixels that one pixel of the result
+ *   is computed from: the index of the first, and the weight of each
  * @typedef {{size: number, crop: number, resize: "crop"|"squash", interpolation: string, mean: number[],
  *   std: number[]}} Preprocess
  */
 
 const { fround } = Math;
-const FIXED = 2 ** 22; // Pillow's fixed point
+const FIXED = 2 ** 22; // steps of Pillow's fixed-point weights
 
-/** Cut out and resized: RGB, size x size. @returns {Uint8ClampedArray} */
+/** Crop a photo and resize it: RGB, size x size. @returns {Uint8ClampedArray} */
 export function toSquare(/** @type {Photo} */ photo, /** @type {Preprocess} */ { size, crop, resize, interpolation }) {
-  const seen = resize === "crop" ? centered(photo, size, roundEven(size / crop)) : photo;
-  return resized(seen, size, kernelOf(interpolation, shorterOf(seen) / size));
+  const cropped = resize === "crop" ? centered(photo, size, roundEven(size / crop)) : photo;
+  return resized(cropped, size, kernelOf(interpolation, shorterOf(cropped) / size));
 }
 
-/** The whole photo, whatever its shape, as a detector sees it: RGB, size x size. @returns {Uint8ClampedArray} */
+/** Resize the whole photo, whatever its shape, to the input of the detector: RGB, size x size. @returns {Uint8ClampedArray} */
 export const stretched = (/** @type {Photo} */ photo, /** @type {number} */ size) =>
   resized(photo, size, shorterOf(photo) > size ? AREA : LINEAR);
 
-/** What lies inside a box: at least a pixel. @returns {Photo} */
+/** Crop a box from a photo: at least one pixel. @returns {Photo} */
 export function cut(/** @type {Photo} */ photo, /** @type {import("./detections.js").Box} */ { left, top, width, height }) {
   const from = (edge, length) => Math.min(Math.floor(edge * length), length - 1);
   const to = (edge, length, start) => Math.min(Math.max(roundEven(edge * length), start + 1), length);
@@ -30,7 +31,7 @@ export function cut(/** @type {Photo} */ photo, /** @type {import("./detections.
 
 const shorterOf = ({ width, height }) => Math.min(width, height);
 
-/** `(x / 255 - mean) / std`, a plane for each channel, in float32 as numpy does it. @returns {Float32Array} */
+/** Return `(x / 255 - mean) / std`, one plane per channel, rounded to float32 as numpy does. @returns {Float32Array} */
 export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {Preprocess} */ { mean, std }) {
   const area = square.length / 3;
   const planes = new Float32Array(square.length);
@@ -42,7 +43,7 @@ export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {P
   return planes;
 }
 
-/** @returns {Photo} */
+/** Crop the center square that fills `size` once the shorter side is resized to `shorter`. @returns {Photo} */
 function centered(photo, size, shorter) {
   const side = Math.max(1, roundEven((shorterOf(photo) * size) / shorter));
   return part(photo, (photo.width - side) >> 1, (photo.height - side) >> 1, side, side);
@@ -58,6 +59,7 @@ function part(photo, left, top, width, height) {
   return { width, height, pixels };
 }
 
+/** Resize the rows, then the columns. @returns {Uint8ClampedArray} */
 function resized({ width, height, pixels }, size, kernel) {
   const across = kernel.taps(width, size);
   const rows = new Float32Array(3 * height * size);
@@ -71,10 +73,10 @@ function resized({ width, height, pixels }, size, kernel) {
       }
     }
   }
-  return stacked(rows, 3 * size, kernel.taps(height, size), kernel);
+  return resizedColumns(rows, 3 * size, kernel.taps(height, size), kernel);
 }
 
-function stacked(rows, length, down, { term, toByte }) {
+function resizedColumns(rows, length, down, { term, toByte }) {
   const square = new Uint8ClampedArray(down.length * length);
   for (let y = 0, at = 0; y < down.length; y += 1) {
     const { first, weights } = down[y];
@@ -87,28 +89,28 @@ function stacked(rows, length, down, { term, toByte }) {
   return square;
 }
 
-/** Python's round: a half goes to the even number. */
+/** Round as Python does: half to even. */
 function roundEven(value) {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }
 
-// ---- kernels: (from, to) => Taps for each of `to` pixels, and how their sums are rounded
+// ---- kernels: `taps(from, to)` returns the Taps of each of `to` pixels; the other functions round the sums
 
-/** Sums are rounded once. */
-const exact = { ofRow: (sum) => sum, term: (weight, value) => weight * value, toByte: (sum) => Math.floor(sum + 0.5) };
-/** OpenCV's mean over areas rounds a half to the even number, as flat colors often have it. */
-const even = { ...exact, toByte: roundEven };
-/** Pillow rounds the rows, then the columns. */
-const twice = { ...exact, ofRow: (sum) => Math.min(255, Math.max(0, Math.floor(sum + 0.5))) };
-/** OpenCV's bilinear is in fixed point, and drops bits on its way. */
+/** Round once, at the end. */
+const roundedOnce = { ofRow: (sum) => sum, term: (weight, value) => weight * value, toByte: (sum) => Math.floor(sum + 0.5) };
+/** OpenCV's mean over areas rounds half to even; in flat colors halves are frequent. */
+const roundedHalfToEven = { ...roundedOnce, toByte: roundEven };
+/** Pillow rounds after the rows and after the columns. */
+const roundedTwice = { ...roundedOnce, ofRow: (sum) => Math.min(255, Math.max(0, Math.floor(sum + 0.5))) };
 const STEPS = 2 ** 11;
-const fixed = { ...exact, term: (weight, value) => (weight * (value >> 4)) >> 16, toByte: (sum) => (sum + 2) >> 2 };
+/** OpenCV's bilinear resize uses fixed-point numbers and drops low bits of intermediate results. */
+const fixedPoint = { ...roundedOnce, term: (weight, value) => (weight * (value >> 4)) >> 16, toByte: (sum) => (sum + 2) >> 2 };
 
 function kernelOf(interpolation, shrinking) {
-  if (interpolation !== "adaptive") return { ...twice, taps: (from, to) => smooth(from, to, PILLOW[interpolation]) };
+  if (interpolation !== "adaptive") return { ...roundedTwice, taps: (from, to) => pillowTaps(from, to, PILLOW[interpolation]) };
   if (shrinking >= 2) return AREA;
-  return shrinking >= 1 ? LINEAR : { ...exact, taps: cubics };
+  return shrinking >= 1 ? LINEAR : { ...roundedOnce, taps: cubicTaps };
 }
 
 const cubic = (a) => (x) => {
@@ -125,34 +127,34 @@ const PILLOW = {
   lanczos: { reach: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 
-/** Pillow: the kernel is stretched where the photo shrinks, which keeps it from aliasing. @returns {Taps[]} */
-function smooth(from, to, { reach, weight }) {
+/** Pillow's kernels: where the photo shrinks, they are stretched, to avoid aliasing. @returns {Taps[]} */
+function pillowTaps(from, to, { reach, weight }) {
   const scale = from / to;
   const stretch = Math.max(scale, 1);
-  return places(to, (i) => {
+  return listOf(to, (i) => {
     const center = (i + 0.5) * scale;
     if (!reach) return { first: Math.floor(center), weights: Float64Array.of(1) };
     const first = Math.max(0, Math.trunc(center - reach * stretch + 0.5));
     const end = Math.min(from, Math.trunc(center + reach * stretch + 0.5));
-    const raw = places(end - first, (k) => weight((k + first - center + 0.5) / stretch));
+    const raw = listOf(end - first, (k) => weight((k + first - center + 0.5) / stretch));
     const total = raw.reduce((sum, one) => sum + one, 0);
     return { first, weights: Float64Array.from(raw, (one) => Math.round((one / total) * FIXED) / FIXED) };
   });
 }
 
 /** OpenCV's INTER_LINEAR. @returns {Taps[]} */
-const lines = (from, to) => between(from, to, 0, (t) => [1 - t, t].map((weight) => Math.round(STEPS * weight)));
+const linearTaps = (from, to) => tapsAround(from, to, 0, (t) => [1 - t, t].map((weight) => Math.round(STEPS * weight)));
 
 /** OpenCV's INTER_CUBIC. @returns {Taps[]} */
-const cubics = (from, to) => between(from, to, 1, (t) => [t + 1, t, t - 1, t - 2].map(cubic(-0.75)));
+const cubicTaps = (from, to) => tapsAround(from, to, 1, (t) => [t + 1, t, t - 1, t - 2].map(cubic(-0.75)));
 
-/** Weights of the pixels around each place, from `before` its left one on; the edge is repeated. */
-function between(from, to, before, weightsAt) {
-  return places(to, (i) => {
-    const place = ((i + 0.5) * from) / to - 0.5;
-    const left = Math.floor(place);
+/** Return the weights of the pixels around each position, from `before` pixels left of it on; edge pixels are repeated. */
+function tapsAround(from, to, before, weightsAt) {
+  return listOf(to, (i) => {
+    const position = ((i + 0.5) * from) / to - 0.5;
+    const left = Math.floor(position);
     const inside = (x) => Math.min(from - 1, Math.max(0, x));
-    const raw = weightsAt(place - left);
+    const raw = weightsAt(position - left);
     const first = inside(left - before);
     const weights = new Float64Array(inside(left - before + raw.length - 1) - first + 1);
     raw.forEach((one, k) => { weights[inside(left - before + k) - first] += one; });
@@ -160,19 +162,19 @@ function between(from, to, before, weightsAt) {
   });
 }
 
-/** OpenCV's INTER_AREA: what each pixel covers. @returns {Taps[]} */
-function areas(from, to) {
+/** OpenCV's INTER_AREA: the mean over the area that each pixel covers. @returns {Taps[]} */
+function areaTaps(from, to) {
   const scale = from / to;
-  return places(to, (i) => {
+  return listOf(to, (i) => {
     const [start, end] = [i * scale, Math.min(from, (i + 1) * scale)];
     const first = Math.min(from - 1, Math.floor(start + 1e-9));
-    const covered = places(Math.max(1, Math.ceil(end - 1e-9) - first), (k) => Math.min(end, first + k + 1) - Math.max(start, first + k));
+    const covered = listOf(Math.max(1, Math.ceil(end - 1e-9) - first), (k) => Math.min(end, first + k + 1) - Math.max(start, first + k));
     const total = covered.reduce((sum, one) => sum + one, 0);
     return { first, weights: Float64Array.from(covered, (one) => fround(one / total)) };
   });
 }
 
-const AREA = { ...even, taps: areas };
-const LINEAR = { ...fixed, taps: lines };
+const AREA = { ...roundedHalfToEven, taps: areaTaps };
+const LINEAR = { ...fixedPoint, taps: linearTaps };
 
-const places = (count, make) => Array.from({ length: count }, (_, i) => make(i));
+const listOf = (count, make) => Array.from({ length: count }, (_, i) => make(i));

@@ -1,3 +1,3 @@
-// Says why the page stays silent where it was opened as a file: browsers run this script there, but no modules.
+// Explain why a page that was opened as a file does not work: there, browsers run this script, but no modules.
 
 document.getElementById("unserved").hidden = location.protocol !== "file:";

@@ -1,47 +1,47 @@
-// Decodes photos and runs the network beside the page, one photo after the other, so that the page stays awake.
+// A worker that decodes photos and runs the networks, one photo at a time, so that the page stays responsive.
 
 import { decode } from "./decode.js";
 import * as ort from "./ort.js";
 import { makePredictor } from "./predictor.js";
 
 const MODEL = new URL("../../model/", import.meta.url);
-const SCRIPTS = new URL(".", import.meta.url).pathname.split("/").at(-2); // the digest that their folder is called by
+const SCRIPTS = new URL(".", import.meta.url).pathname.split("/").at(-2); // the name of their folder, a digest of them
 
-// The page hears it as an error of the worker.
+// The page receives this as an `error` event of the worker.
 if (typeof OffscreenCanvas === "undefined") throw new Error("this browser is too old");
 
-/** What `read` makes of a file; an error names the file that is not there, or is not what it should be. */
+/** Fetch a file and return what `read` makes of it. An error has the name of the `file` that is missing or damaged. */
 async function load(file, read) {
   try {
-    const answer = await fetch(new URL(file, MODEL), { cache: file.endsWith(".json") ? "no-cache" : "default" });
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    return await read(answer);
+    const response = await fetch(new URL(file, MODEL), { cache: file.endsWith(".json") ? "no-cache" : "default" });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return await read(response);
   } catch (error) {
-    const isRuntime = error.message.startsWith("no available backend"); // it is loaded with the first network
+    const isRuntime = error.message.startsWith("no available backend"); // ONNX Runtime Web loads it with the first network
     throw Object.assign(error, { file: isRuntime ? "ort.wasm" : file });
   }
 }
 
-const bytes = async (answer) => new Uint8Array(await answer.arrayBuffer());
-const network = async (answer) => ort.InferenceSession.create(await bytes(answer));
+const bytes = async (response) => new Uint8Array(await response.arrayBuffer());
+const network = async (response) => ort.InferenceSession.create(await bytes(response));
 
-/** The detector's session, made when it is first needed: few photos leave doubt. Its file is there by then. */
+/** Load the detector's file; return a function that returns its session. The first call creates that: few photos need it. */
 async function loadDetector({ file }) {
   const content = await load(file, bytes);
-  let made = null;
+  let session = null;
   return () => {
-    made ??= ort.InferenceSession.create(content).catch((error) => { throw Object.assign(error, { file }); });
-    return made;
+    session ??= ort.InferenceSession.create(content).catch((error) => { throw Object.assign(error, { file }); });
+    return session;
   };
 }
 
-const describedIn = (language) => `model.${language}.json`;
+const modelFile = (language) => `model.${language}.json`;
 
 async function start(language) {
   ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
   ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const model = await load(describedIn(language), (answer) => answer.json());
-  // A browser may keep scripts for long, and this file it asks for each time.
+  const model = await load(modelFile(language), (response) => response.json());
+  // A browser may cache the scripts for long, but always revalidates this file.
   if (model.scripts && model.scripts !== SCRIPTS) throw Object.assign(new Error("other scripts"), { isChanged: true });
   const sessions = [];
   for (const { file } of model.networks) sessions.push(await load(file, network));
@@ -49,7 +49,7 @@ async function start(language) {
   return { model, predict: makePredictor(model, sessions, detector, ort.Tensor) };
 }
 
-/** The answer to a question of the page: a record, or `unreadable`, or `failed`, or the file that is `missing`. */
+/** Return the message that answers a photo: its `record`, `unreadable`, `failed`, or the file that is `missing`. */
 async function answer(file, { model, predict }) {
   const read = (detail) => decode(file, detail * model.decoded_side);
   try {
@@ -61,18 +61,19 @@ async function answer(file, { model, predict }) {
   }
 }
 
-/** Why it cannot start: the page has `changed`, or a file is `missing`, or not what it should be. */
-const obstacle = (error, language) =>
-  error.isChanged ? { changed: true } : { missing: error.file ?? describedIn(language) };
+/** Return the message that says why the worker cannot start: the page has `changed`, or a file is `missing` or damaged. */
+const startFailure = (error, language) =>
+  error.isChanged ? { changed: true } : { missing: error.file ?? modelFile(language) };
 
-let last = null; // what was started, once the photos before are answered; undefined if it failed
+// Resolves once all photos before are answered: to the result of `start`, or to undefined if that failed.
+let queue = null;
 
-// The language comes first, then photos, each with an id.
+// The first message is the language, the others are photos with an id.
 onmessage = ({ data: { language, id, file } }) => {
   if (language) {
-    last = start(language).catch((error) => postMessage(obstacle(error, language)));
+    queue = start(language).catch((error) => postMessage(startFailure(error, language)));
   } else {
-    last = last.then(async (started) => {
+    queue = queue.then(async (started) => {
       if (started) postMessage({ id, ...(await answer(file, started)) });
       return started;
     });

@@ -1,9 +1,9 @@
-// What a record says, on its card: the answer, how sure it is, the coat, a shampoo.
+// Show a record on its card: the answer, its probabilities, the coat, and a shampoo.
 
 import { byId, model } from "./page.js";
-import { all, any, breedName, capital, leafName, manyOf, money, one, percent, speciesName, spoken, t } from "./words.js";
+import { breedName, capital, joinAnd, joinOr, leafName, money, percent, pluralName, speciesName, spoken, t, withArticle } from "./words.js";
 
-const LEAST_RIVAL = 0.01; // probability of a breed that is named beside the most probable one
+const LEAST_RIVAL = 0.01; // lowest probability of a second breed that is mentioned
 
 const COATS = {
   hairless: t("no coat"),
@@ -15,18 +15,19 @@ const COATS = {
   curly: t("curly"),
 };
 
+/** Return the answer of a record, and a sentence of detail. @returns {[string, string]} */
 export function headline(record) {
   const species = record.species?.label;
-  const pet = species && capital(one(speciesName(species)));
+  const pet = species && capital(withArticle(speciesName(species)));
   if (record.level === "breed") {
     const sure = t("{pet}. {p} sure of the breed.", { pet, p: capital(percent(record.breed.probability)) });
     const learned = record.breed.origin === "pretrained" ? ` ${t("Known from pretraining alone.")}` : "";
     return [breedName(species, record.breed.label), sure + learned];
   }
   if (record.breeds.length) {
-    const together = record.breeds.reduce((sum, breed) => sum + breed.probability, 0);
-    const breeds = any(record.breeds.map((breed) => breedName(species, breed.label)));
-    return [breeds, t("{pet}. {p} sure that it is one of these.", { pet, p: capital(percent(together)) })];
+    const total = record.breeds.reduce((sum, breed) => sum + breed.probability, 0);
+    const breeds = joinOr(record.breeds.map((breed) => breedName(species, breed.label)));
+    return [breeds, t("{pet}. {p} sure that it is one of these.", { pet, p: capital(percent(total)) })];
   }
   if (record.level === "species") {
     if (isSpeciesFinest(record)) return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
@@ -34,20 +35,20 @@ export function headline(record) {
       const [nearest] = breedsOf(record);
       return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];
     }
-    const likely = breedsOf(record).filter((leaf, place) => !place || leaf.probability >= LEAST_RIVAL).slice(0, 2);
+    const likely = breedsOf(record).filter((leaf, n) => !n || leaf.probability >= LEAST_RIVAL).slice(0, 2);
     const rivals = likely.map((leaf) => `${leafName(leaf)} ${percent(leaf.probability)}`);
     return [t("{pet}, breed uncertain", { pet }), rivals.length ? `${rivals.join(", ")}.` : ""];
   }
-  const known = all(Object.keys(model.taxonomy).map(manyOf));
+  const known = joinAnd(Object.keys(model.taxonomy).map(pluralName));
   return [
     t("Pet not recognized"),
     t("This model knows {pets}, and does not guess. A closer photo with the whole head may help.", { pets: known }),
   ];
 }
 
-// Its breed is more likely one that the model does not list.
+// The breed is more likely an unlisted one.
 const isUnrecognized = ({ scores }) => Boolean(scores && scores.listed < 0.5);
-// No breed was asked for.
+// The species has no breeds, or the server predicts species only.
 const isSpeciesFinest = (record) => record.source === "species" || model.options?.max_level === "species";
 const breedsOf = (record) =>
   isSpeciesFinest(record) ? [] : record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
@@ -57,17 +58,17 @@ export function showBars(item, record) {
   const breeds = item.querySelector(".breeds");
   item.querySelector(".likely").hidden = !record.species;
   if (!record.species) return;
-  const inside = breedsOf(record);
-  const rest = record.species.probability - inside.reduce((sum, leaf) => sum + leaf.probability, 0);
+  const listed = breedsOf(record);
+  const rest = record.species.probability - listed.reduce((sum, leaf) => sum + leaf.probability, 0);
   const isOther = (leaf) => leaf.species !== record.species.label;
   const others = new Map();
   for (const leaf of record.top.filter(isOther)) others.set(leaf.species, (others.get(leaf.species) ?? 0) + leaf.probability);
   species.replaceChildren(bar(capital(speciesName(record.species.label)), record.species.probability));
   if (record.level === "unknown") for (const [name, share] of others) species.append(bar(capital(speciesName(name)), share, "runner"));
-  breeds.replaceChildren(...inside.map((leaf, n) => bar(leafName(leaf), leaf.probability, n ? "runner" : "")));
-  if (inside.length && rest >= 0.005) breeds.append(bar(t("All other {pets}", { pets: manyOf(record.species.label) }), rest, "rest"));
+  breeds.replaceChildren(...listed.map((leaf, n) => bar(leafName(leaf), leaf.probability, n ? "runner" : "")));
+  if (listed.length && rest >= 0.005) breeds.append(bar(t("All other {pets}", { pets: pluralName(record.species.label) }), rest, "rest"));
   const breedsTitle = item.querySelector(".breeds-title");
-  breedsTitle.hidden = !inside.length || record.level === "unknown";
+  breedsTitle.hidden = !listed.length || record.level === "unknown";
   breedsTitle.textContent = isUnrecognized(record) ? t("Closest known breeds") : t("Breed");
   if (record.level === "unknown") {
     item.querySelector(".likely h4").textContent = t("Most probable species");
@@ -118,7 +119,7 @@ export function showShampoo(section, record) {
   find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map(ruledOut));
 }
 
-/** Of a list: texts and elements. */
+/** Return a list item that contains these texts and elements. */
 export function line(...parts) {
   const item = document.createElement("li");
   item.append(...parts);

@@ -1,14 +1,14 @@
-// The page: takes photos, asks a backend, shows its records. No library, no inline code.
+// The page: takes photos, sends them to a backend, and shows the records. It has no library and no inline code.
 
 import { headline, showBars, showCoat, showShampoo } from "./answer.js";
-import * as backend from "./backend.js"; // a server, or this browser itself
+import * as backend from "./backend.js"; // the server, or in an exported page the browser itself
 import { dropped } from "./dropped.js";
 import { prepareFeedback } from "./feedback.js";
-import { byId, entries, isGone, model, say } from "./page.js";
+import { announce, byId, entries, isGone, model } from "./page.js";
 import { VIEWS, toggle } from "./views.js";
-import { all, any, capital, language, manyOf, one, speciesName, t, tn } from "./words.js";
+import { capital, joinAnd, joinOr, language, pluralName, speciesName, t, tn, withArticle } from "./words.js";
 
-const AT_ONCE = 3;            // photos that are asked about at the same time
+const MAX_RUNNING = 3; // photos that are predicted at the same time
 
 const cards = byId("cards");
 const waiting = [];
@@ -23,12 +23,12 @@ function add(files) {
   const first = !entries.size;
   for (const file of photos) addCard(file);
   relayout();
-  if (first) byId("results").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
-  say(tn("Analyzing one photo", "Analyzing {count} photos", photos.length));
-  pump();
+  if (first) byId("results").scrollIntoView({ behavior: prefersLessMotion() ? "auto" : "smooth" });
+  announce(tn("Analyzing one photo", "Analyzing {count} photos", photos.length));
+  startWaiting();
 }
 
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const prefersLessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function addCard(file) {
   const item = byId("card").content.firstElementChild.cloneNode(true);
@@ -53,13 +53,14 @@ function addCard(file) {
 
 function removeCard(item) {
   const next = item.nextElementSibling ?? item.previousElementSibling;
-  drop(item);
+  discard(item);
   relayout();
-  say(t("Removed"));
+  announce(t("Removed"));
   (next?.querySelector(".remove") ?? byId("pick")).focus();
 }
 
-function drop(item) {
+/** Remove a card and free its images. */
+function discard(item) {
   const entry = entries.get(item);
   for (const image of item.querySelectorAll(".photo img")) URL.revokeObjectURL(image.src);
   entry.gone = true;
@@ -67,16 +68,17 @@ function drop(item) {
   item.remove();
 }
 
-// ---- questions
+// ---- predictions
 
-function pump() {
-  while (running < AT_ONCE && waiting.length) {
+/** Start waiting photos, as many as may run. */
+function startWaiting() {
+  while (running < MAX_RUNNING && waiting.length) {
     const item = waiting.shift();
     if (!entries.has(item)) continue;
     running += 1;
-    look(item).finally(() => {
+    predict(item).finally(() => {
       running -= 1;
-      pump();
+      startWaiting();
     });
   }
 }
@@ -87,25 +89,25 @@ function retry(item) {
   find(".card").setAttribute("aria-busy", "true");
   find(".answer").textContent = t("Analyzing…");
   find(".detail").textContent = "";
-  find(".answer").focus(); // the button, which had it, goes
+  find(".answer").focus(); // its button, which had the focus, is about to be hidden
   find(".retry").hidden = true;
   entries.get(item).failure = null;
   relayout();
   waiting.push(item);
-  pump();
+  startWaiting();
 }
 
-async function look(item) {
+async function predict(item) {
   const entry = entries.get(item);
   if (!entry.blob) {
     entry.blob = await backend.prepare(entry.file);
-    if (entry.gone) return; // removed while it was made smaller: it is not sent
+    if (entry.gone) return; // removed while it was shrunk: do not send it
     item.querySelector(".preview").src = URL.createObjectURL(entry.blob);
   }
   try {
     await checkReadable(entry.blob);
     const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: isGone(entry) });
-    await introduced;
+    await modelShown; // records are shown with the model's names and capabilities
     showRecord(item, record);
   } catch (error) {
     showFailure(item, error.message, !error.final);
@@ -114,9 +116,9 @@ async function look(item) {
   if (!entry.gone) relayout();
 }
 
-/** A browser gives a file for a folder too, and one that it will not read once it was moved or changed. */
+/** Reject what a browser passes as a file but cannot read: a folder, or a file that was moved or changed. */
 async function checkReadable(blob) {
-  const reader = blob.stream().getReader(); // a slice of what is gone would be empty
+  const reader = blob.stream().getReader(); // a slice of a missing file would be empty, without an error
   await reader.read().catch(() => {
     const error = new Error(t("this file cannot be read: it is a folder, or was moved or changed"));
     throw Object.assign(error, { final: true });
@@ -136,7 +138,7 @@ function showRecord(item, record) {
   find(".card").dataset.level = record.level;
   find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
-  find(".detail").textContent = record.warning ? `${detail} ${damage(record.warning)}` : detail;
+  find(".detail").textContent = record.warning ? `${detail} ${damageNote(record.warning)}` : detail;
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
@@ -144,21 +146,22 @@ function showRecord(item, record) {
   find(".each").hidden = !model.capabilities.regions;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
-  say(`${entry.file.name || t("Photo")}: ${answer}. ${detail}`);
+  announce(`${entry.file.name || t("Photo")}: ${answer}. ${detail}`);
 }
 
-const damage = (what) => (language === "en" ? `The file is damaged: ${what}.` : t("The file is damaged."));
+// Warnings are in English.
+const damageNote = (warning) => (language === "en" ? `The file is damaged: ${warning}.` : t("The file is damaged."));
 
-function showFailure(item, message, again) {
+function showFailure(item, message, canRetry) {
   const entry = entries.get(item);
   if (!entry) return;
-  entry.failure = again ? "unanswered" : "unreadable";
+  entry.failure = canRetry ? "unanswered" : "unreadable";
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
-  find(".answer").textContent = again ? t("Something went wrong") : t("Photo cannot be read");
+  find(".answer").textContent = canRetry ? t("Something went wrong") : t("Photo cannot be read");
   find(".detail").textContent = capital(message.endsWith(".") ? message : `${message}.`);
-  find(".retry").hidden = !again;
-  say(`${entry.file.name || t("Photo")}: ${find(".answer").textContent}. ${message}`);
+  find(".retry").hidden = !canRetry;
+  announce(`${entry.file.name || t("Photo")}: ${find(".answer").textContent}. ${message}`);
 }
 
 // ---- the page as a whole
@@ -174,7 +177,7 @@ function relayout() {
   byId("summary").textContent = shown.length > 1 ? summary(shown) : "";
 }
 
-const COUNTED = {
+const COUNT_LABELS = {
   unknown: (count) => tn("{count} not recognized", "{count} not recognized", count),
   unreadable: (count) => tn("{count} unreadable", "{count} unreadable", count),
   unanswered: (count) => t("{count} without an answer", { count }),
@@ -184,12 +187,12 @@ const COUNTED = {
 function summary(shown) {
   const counts = new Map();
   for (const { record, failure } of shown) {
-    const found = record && (record.level === "unknown" ? "unknown" : record.species.label);
-    const kind = found ?? failure ?? "waiting";
+    const predicted = record && (record.level === "unknown" ? "unknown" : record.species.label);
+    const kind = predicted ?? failure ?? "waiting";
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
-  const pets = (name, count) => `${count} ${count > 1 ? manyOf(name) : speciesName(name)}`;
-  return all([...counts].map(([kind, count]) => COUNTED[kind]?.(count) ?? pets(kind, count)));
+  const pets = (name, count) => `${count} ${count > 1 ? pluralName(name) : speciesName(name)}`;
+  return joinAnd([...counts].map(([kind, count]) => COUNT_LABELS[kind]?.(count) ?? pets(kind, count)));
 }
 
 for (const id of ["pick", "camera"]) {
@@ -199,9 +202,9 @@ for (const id of ["pick", "camera"]) {
   });
 }
 byId("clear").addEventListener("click", () => {
-  for (const item of [...entries.keys()]) drop(item);
+  for (const item of [...entries.keys()]) discard(item);
   relayout();
-  say(t("All photos removed"));
+  announce(t("All photos removed"));
   byId("pick").focus();
 });
 
@@ -223,24 +226,25 @@ addEventListener("drop", (event) => {
 });
 addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 
-async function introduce() {
-  const found = await backend.describe();
-  if (!found) return;
-  Object.assign(model, found);
+/** Fetch the description of the model and show it. */
+async function showModel() {
+  const about = await backend.describe();
+  if (!about) return;
+  Object.assign(model, about);
   const species = Object.keys(model.taxonomy);
   const breeds = Object.values(model.taxonomy).flat().length;
-  const which = any(species.map((name) => one(speciesName(name))));
+  const pets = joinOr(species.map((name) => withArticle(speciesName(name))));
   byId("lead").textContent = t(
     "Add a photo of {pet} to see its breed, how certain the model is, and a shampoo for the coat.",
-    { pet: which },
+    { pet: pets },
   );
   const counted = breeds ? tn(", and {count} breed", ", and {count} breeds", breeds) : "";
   byId("about").textContent = t(
     "This model knows {pets}{breeds}. It answers at the level it is confident in: breed, species, or neither.",
-    { pets: all(species.map(manyOf)), breeds: counted },
+    { pets: joinAnd(species.map(pluralName)), breeds: counted },
   );
   const { digest, version } = model.model;
-  const called = version ? `${version} (${digest})` : digest;
-  byId("model").textContent = t("Model {model}, hierpets {version}", { model: called, version: model.hierpets_version });
+  const name = version ? `${version} (${digest})` : digest;
+  byId("model").textContent = t("Model {model}, hierpets {version}", { model: name, version: model.hierpets_version });
 }
-const introduced = introduce();
+const modelShown = showModel();

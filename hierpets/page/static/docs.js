@@ -1,10 +1,10 @@
-// Shows /openapi.json as a page.
+// Show /openapi.json as a page.
 
 function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const node = document.createElement(name);
+  if (text) node.textContent = text;
+  if (className) node.className = className;
+  return node;
 }
 
 function options(parameters) {
@@ -26,19 +26,19 @@ function operation(path, method, spec) {
   const kinds = Object.keys(spec.requestBody?.content ?? {});
   if (kinds.length) article.append(element("p", `Takes ${kinds.join(" or ")}.`));
   if (spec.parameters) article.append(options(spec.parameters));
-  const answers = element("ul", "", "answers");
+  const responses = element("ul", "", "answers");
   for (const [status, { description }] of Object.entries(spec.responses)) {
     const line = element("li");
     line.append(element("span", status, "code"), element("span", description));
-    answers.append(line);
+    responses.append(line);
   }
-  article.append(answers);
+  article.append(responses);
   return article;
 }
 
 const spec = await (await fetch("/openapi.json")).json();
 const list = document.getElementById("list");
 for (const [path, methods] of Object.entries(spec.paths)) {
-  for (const [method, described] of Object.entries(methods)) list.append(operation(path, method, described));
+  for (const [method, description] of Object.entries(methods)) list.append(operation(path, method, description));
 }
 document.getElementById("example").textContent = `curl -F photo=@pet.jpg ${location.origin}/v1/predict`;

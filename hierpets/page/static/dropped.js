@@ -1,15 +1,16 @@
-// What was dropped on the page: files, and the photos in folders.
+// Read what was dropped on the page: files, and the photos in folders.
 
 const isPhoto = ({ name, type }) => !name.startsWith(".") && (type.startsWith("image/") || /\.hei[cf]$/i.test(name));
 
 /**
- * The files that were dropped; of a folder the photos in it, at any depth, or itself if it has none.
+ * Return the dropped files. A folder is replaced by the photos in it, at any depth; a folder without photos stays.
+ * Its card then says that it cannot be read.
  * @returns {Promise<File[]>}
  */
 export async function dropped(/** @type {DataTransfer} */ { items }) {
-  // A browser forgets the items once it waits for anything.
-  const carried = [...items].filter(({ kind }) => kind === "file");
-  const found = carried.map((item) => [item.getAsFile(), item.webkitGetAsEntry?.()]);
+  // The items are only valid until the first `await`.
+  const dragged = [...items].filter(({ kind }) => kind === "file");
+  const found = dragged.map((item) => [item.getAsFile(), item.webkitGetAsEntry?.()]);
   const files = [];
   for (const [file, entry] of found) {
     const inside = entry?.isDirectory ? await photosIn(entry) : [];
@@ -18,7 +19,7 @@ export async function dropped(/** @type {DataTransfer} */ { items }) {
   return files;
 }
 
-/** What cannot be read is left out. @returns {Promise<File[]>} */
+/** Return the photos in a folder, at any depth; unreadable entries are left out. @returns {Promise<File[]>} */
 async function photosIn(folder) {
   const photos = [];
   for (const entry of await entriesOf(folder)) {
@@ -32,12 +33,12 @@ async function photosIn(folder) {
   return photos;
 }
 
-/** All of them in the order of their names: a reader gives some at a time, and none at the end. */
+/** Return all entries of a folder, sorted by name. A reader returns some at a time, and none at the end. */
 async function entriesOf(folder) {
   const [reader, entries] = [folder.createReader(), []];
   for (;;) {
-    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
-    if (!some.length) return entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-    entries.push(...some);
+    const batch = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!batch.length) return entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+    entries.push(...batch);
   }
 }

@@ -1,9 +1,10 @@
-// What people say that a photo shows, where the answer is wrong.
+// The form in which people correct a wrong answer.
 
 import * as backend from "./backend.js";
 import { attempt, entries, isGone, model } from "./page.js";
 import { names, speciesName, spoken, t } from "./words.js";
 
+/** Connect the form of a card. */
 export function prepareFeedback(item) {
   const find = (selector) => item.querySelector(selector);
   const form = find(".feedback");
@@ -12,14 +13,15 @@ export function prepareFeedback(item) {
     find(`.${kind}-list`).id = `${kind}-list-${number}`;
     form.elements[kind].setAttribute("list", `${kind}-list-${number}`);
   }
-  const fill = (list, shown) => list.replaceChildren(...shown.map((name) => new Option(name)));
+  const fill = (list, options) => list.replaceChildren(...options.map((name) => new Option(name)));
   const isTyped = (name) => [spoken(name), speciesName(name)].some((word) => word.toLowerCase() === form.elements.species.value.trim().toLowerCase());
-  const known = () => Object.keys(model.taxonomy).find(isTyped);
-  const breeds = () => (model.taxonomy[known()] ?? []).map((breed) => names[known()]?.[breed] ?? spoken(breed));
+  // The species that was typed; undefined if the model does not know it.
+  const typedSpecies = () => Object.keys(model.taxonomy).find(isTyped);
+  const breeds = () => (model.taxonomy[typedSpecies()] ?? []).map((breed) => names[typedSpecies()]?.[breed] ?? spoken(breed));
   form.elements.species.addEventListener("input", () => fill(find(".breed-list"), breeds()));
   find(".open-feedback").addEventListener("click", () => {
     fill(find(".species-list"), Object.keys(model.taxonomy).map(speciesName));
-    const { species } = entries.get(item).record; // null where it is no pet of a known species
+    const { species } = entries.get(item).record; // null if it looks like no pet of a known species
     form.elements.species.value ||= species ? speciesName(species.label) : "";
     fill(find(".breed-list"), breeds());
     showForm(item, true);
@@ -53,5 +55,5 @@ async function sendFeedback(item, form) {
   const [species, breed] = saved.path.split("/").slice(0, -1);
   const label = [names[species]?.[""] ?? spoken(species), breed && (names[species]?.[breed] ?? spoken(breed))];
   find(".thanks").textContent = t("Thank you. Saved as {label}.", { label: label.filter(Boolean).join(", ") });
-  find(".thanks").focus(); // the form, which had it, is gone
+  find(".thanks").focus(); // the form, which had the focus, is hidden
 }

@@ -1,26 +1,31 @@
-// What all parts of the page share: its photos, the model that is asked, and how it speaks.
+// Shared by all parts of the page: the photos, the description of the model, and announcements for screen readers.
 
 import { capital, t } from "./words.js";
 
 export const byId = (id) => document.getElementById(id);
-export const entries = new Map(); // <li> -> {file, blob, record or failure, and each view that was asked for}
-export const model = { taxonomy: {}, capabilities: {} }; // until the backend has described it
+// <li> -> {file, number, blob, record or failure, `gone` once it was removed, and the data of each view by its name}
+export const entries = new Map();
+export const model = { taxonomy: {}, capabilities: {} }; // replaced by the backend's description
 
-let saying = 0;
+let timer = 0;
 
-/** For screen readers. */
-export function say(text) {
+/** Announce a text to screen readers. */
+export function announce(text) {
   // A short pause lets a screen reader notice that the text has changed.
-  clearTimeout(saying);
-  saying = setTimeout(() => { byId("status").textContent = text; }, 80);
+  clearTimeout(timer);
+  timer = setTimeout(() => { byId("status").textContent = text; }, 80);
 }
 
+/** Return a function that says whether the photo has been removed from the page. */
 export const isGone = (entry) => () => entry.gone;
 
-/** What a task gives, unless it fails or runs already. Its button is not disabled: that would take the focus from it. */
+/**
+ * Run the task of a button and return its result; null if it fails, which `problem` then shows, or is already running.
+ * `aria-disabled` is used because `disabled` would take the focus from the button.
+ */
 export async function attempt(button, problem, task) {
   if (button.getAttribute("aria-disabled")) return null;
-  const name = button.textContent;
+  const label = button.textContent;
   button.setAttribute("aria-disabled", "true");
   button.textContent = t("Please wait…");
   problem.textContent = "";
@@ -31,6 +36,6 @@ export async function attempt(button, problem, task) {
     return null;
   } finally {
     button.removeAttribute("aria-disabled");
-    button.textContent = name;
+    button.textContent = label;
   }
 }

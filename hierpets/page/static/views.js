@@ -1,37 +1,39 @@
-// Views of a photo, asked for once, then shown and hidden: where the model looked, and every pet.
+// Views of a photo, which are fetched once, then shown and hidden: where the model looked, and every pet.
 
 import { headline, line } from "./answer.js";
 import * as backend from "./backend.js";
-import { attempt, entries, isGone, model, say } from "./page.js";
+import { announce, attempt, entries, isGone, model } from "./page.js";
 import { t, tn } from "./words.js";
 
+/** `labels` of the button: to show the view, and to hide it. */
 export const VIEWS = {
   look: {
-    names: [t("Where did it look?"), t("Show the photo")],
-    ask: askWhere,
-    show: showWhere,
+    labels: [t("Where did it look?"), t("Show the photo")],
+    load: fetchHeatMap,
+    show: showHeatMap,
   },
   each: {
-    names: [t("Several pets?"), t("Hide the pets")],
-    ask: askRegions,
+    labels: [t("Several pets?"), t("Hide the pets")],
+    load: fetchRegions,
     show: showRegions,
   },
 };
 
+/** Show a view, or hide it. */
 export async function toggle(item, kind) {
   const entry = entries.get(item);
   const button = item.querySelector(`.${kind}`);
-  const { names: called, ask, show } = VIEWS[kind];
+  const { labels, load, show } = VIEWS[kind];
   const shown = button.getAttribute("aria-pressed") !== "true";
-  entry[kind] ??= await attempt(button, item.querySelector(".view-problem"), () => ask(entry));
+  entry[kind] ??= await attempt(button, item.querySelector(".view-problem"), () => load(entry));
   if (!entry[kind] || entry.gone) return;
   button.setAttribute("aria-pressed", String(shown));
-  button.textContent = called[Number(shown)];
+  button.textContent = labels[Number(shown)];
   show(item, entry[kind], shown);
   showBoxes(item);
 }
 
-/** What is asked for: every pet with its number, else the part that was looked at again, if one was. */
+/** Show the boxes of the active views: every pet with its number, else the part of the second look, if there is one. */
 function showBoxes(item) {
   const { record, each } = entries.get(item);
   const pressed = (kind) => item.querySelector(`.${kind}`).getAttribute("aria-pressed") === "true";
@@ -43,20 +45,20 @@ function showBoxes(item) {
   drawBoxes(item, shown, pressed("each"));
 }
 
-/** Where the model looked: a heat map, which a server alone draws; the part that it looked at again is in the record. */
-async function askWhere(entry) {
+/** Fetch the heat map, which only a server can draw. The part of the second look is in the record. */
+async function fetchHeatMap(entry) {
   return { picture: model.capabilities.explain ? await backend.explain(entry.blob, isGone(entry)) : null };
 }
 
-function showWhere(item, { picture }, shown) {
+function showHeatMap(item, { picture }, shown) {
   const overlay = item.querySelector(".overlay");
   if (picture) overlay.src ||= URL.createObjectURL(picture);
   overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
   overlay.hidden = !(shown && picture);
-  if (shown) say(t("The photo now shows where the model looked"));
+  if (shown) announce(t("The photo now shows where the model looked"));
 }
 
-async function askRegions(entry) {
+async function fetchRegions(entry) {
   const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: isGone(entry), regions: true });
   if (record.error) throw new Error(record.error.message);
   return record.regions;
@@ -66,13 +68,13 @@ function showRegions(item, regions, shown) {
   item.querySelector(".regions").hidden = !shown;
   if (!shown) return;
   listRegions(item, regions);
-  say(regions.length ? tn("One pet found", "{count} pets found", regions.length) : t("No pet found"));
+  announce(regions.length ? tn("One pet found", "{count} pets found", regions.length) : t("No pet found"));
 }
 
 function drawBoxes(item, shown, numbered) {
   const { naturalWidth: width, naturalHeight: height } = item.querySelector(".preview");
   const boxes = item.querySelector(".boxes");
-  const size = Math.max(width, height) / 16;   // of a number
+  const size = Math.max(width, height) / 16; // of the tag with the number
   const draw = (name, attributes, text = "") => {
     const node = document.createElementNS(boxes.namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -97,7 +99,7 @@ function listRegions(item, regions) {
     const [answer, detail] = headline(region);
     name.textContent = answer;
     const advice = region.recommendation;
-    // The reason ends with what a product must be kept away from.
+    // The reason ends with the animals that the product must be kept away from.
     const product = advice?.product ? `${t("Shampoo: {product}.", { product: advice.name })} ` : "";
     const shampoo = advice ? ` ${product}${advice.reason}` : "";
     return line(name, ` ${detail}${shampoo}`);

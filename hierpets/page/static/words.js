@@ -1,29 +1,31 @@
-// What the page says, in its language: messages, names of breeds, numbers.
+// Texts in the language of the page: messages, names of breeds, numbers.
 
 // English messages with their translations, and the names of breeds, as the server wrote them into the page.
 export const { language, messages, names } = JSON.parse(document.getElementById("messages").textContent);
 
-const put = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-export const t = (message, values = {}) => put(messages[message] ?? message, values);
+const format = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+/** Translate a message and fill in its `{placeholders}`. */
+export const t = (message, values = {}) => format(messages[message] ?? message, values);
 
-// For one, and for more: which of the two a number takes is up to the language.
+/** Translate a message with a number; the rules of the language choose the form for one or for more. */
 export function tn(one, more, count) {
   const plural = new Intl.PluralRules(language).select(count) !== "one";
-  return put((messages[one] ?? [one, more])[Number(plural)], { count });
+  return format((messages[one] ?? [one, more])[Number(plural)], { count });
 }
 
 export const spoken = (name) => name.replaceAll("_", " ");
 const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => letter.toUpperCase());
+/** Return the text with its first letter in upper case. */
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export const breedName = (species, breed) => names[species]?.[breed] ?? title(breed);
 export const speciesName = (species) => names[species]?.[""] ?? spoken(species);
 const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
-export const manyOf = (species) => names[species]?.["*"] ?? plural(spoken(species));
-// With its article, where the language can do without knowing the gender.
-export const one = (name) => (/^(?!eu|uk|uni)[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
+export const pluralName = (species) => names[species]?.["*"] ?? plural(spoken(species));
+/** Add the indefinite article, in languages where that does not depend on the gender. */
+export const withArticle = (name) => (/^(?!eu|uk|uni)[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
 export const leafName = ({ species, breed }) => (breed ? breedName(species, breed) : speciesName(species));
 
-// As hierpets.text.likelihood: the sentences of the advice stand beside these numbers.
+// Rounds as hierpets.text.likelihood does, because the page shows both next to each other.
 export function percent(p) {
   const shown = (share, digits = 0) => new Intl.NumberFormat(
     language,
@@ -38,10 +40,10 @@ export function percent(p) {
 }
 
 function joined(words, sentence) {
-  return words.length < 2 ? words.join("") : put(sentence, { first: words.slice(0, -1).join(", "), last: words.at(-1) });
+  return words.length < 2 ? words.join("") : format(sentence, { first: words.slice(0, -1).join(", "), last: words.at(-1) });
 }
-export const all = (words) => joined(words, t("{first} and {last}"));
-export const any = (words) => joined(words, t("{first} or {last}"));
+export const joinAnd = (words) => joined(words, t("{first} and {last}"));
+export const joinOr = (words) => joined(words, t("{first} or {last}"));
 
 export function money(price) {
   return new Intl.NumberFormat(language === "en" ? navigator.language : language, { style: "currency", currency: price.currency }).format(price.amount);

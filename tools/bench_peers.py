@@ -1,10 +1,10 @@
-"""Measures hierpets beside what its users would pick instead, and writes ``docs/benchmarks.md`` and ``.json``.
+"""Measure hierpets and the libraries that users would choose instead; write ``docs/benchmarks.md`` and ``.json``.
 
     python tools/bench_peers.py --data DIR [--unseen DIR] [--photos 1000] [--rounds 3] [--skip-training]
 
-``--unseen`` are photos that the released model was not trained on: enlarged, they show what reduced decoding costs it,
-too. The peers are installed into a virtual environment in the cache folder, once. Every measurement is a process of its
-own, rounds alternate between the peers, and the machine should be idle. Needs Linux or macOS.
+``--unseen`` are photos that the released model was not trained on: enlarged, they show what reduced decoding costs the
+released model as well. The peers are installed once, into a virtual environment in the cache folder. Every measurement
+runs in a process of its own, and rounds alternate between the peers. The machine should be idle. Needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from tools.peers.processes import Failed, Finished, call, run  # noqa: E402
 from tools.peers.results import BREED_TARGET, condense, summarize, write_page  # noqa: E402
 
 PEERS = ("fastai", "timm", "torchvision", "onnxruntime", "openvino")
-RELEASED_PEERS = ("timm", "openvino")  # with the network of the released model: the slowest and the fastest
+RELEASED_PEERS = ("timm", "openvino")  # also run the released network: the slowest and the fastest peer
 LARGE_COMPARED, LARGE_MEASURED = 200, 24
-SHORT_RUN = 500  # photos; the long run is an option
+SHORT_RUN = 500  # photos; the length of the long run is an option
 LATENCY_SECONDS = 3.0
 RELEASED = released_bundle()
 
 
 class PeerConfig(NamedTuple):
-    """A row of the table: which side, with which Python, on which model."""
+    """A row of the table: a side, the Python that runs it, and its model."""
 
     name: str
     side: str
@@ -56,7 +56,7 @@ class Bench:
         self.refused: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
-        """Everything, in order."""
+        """Measure everything; return the results."""
         trained = self.prepare()
         peers = self.measure_peers()
         return {
@@ -72,7 +72,7 @@ class Bench:
         }
 
     def prepare(self) -> Finished:
-        """Hold photos out, train on the others, and convert the network for the peers."""
+        """Hold out photos, train on the others, and convert the network for the peers."""
         work, trained = str(self.work), self.work / "run" / "bundle"
         held_out = self.step("prepare.split", data=self.given.data, photos=self.given.photos, out=work)
         self.paths, self.labels = ([pair[n] for pair in held_out] for n in (0, 1))
@@ -88,13 +88,13 @@ class Bench:
     def train(self) -> Finished:
         log("training hierpets")
         command = ["-m", "hierpets", "train", "--recipe", "heads", "--backbone", "efficientnet_lite0"]
-        command += ["--set", "head.kind=logistic", "--set", "head.c=0.03"]  # which bear int8
+        command += ["--set", "head.kind=logistic", "--set", "head.c=0.03"]  # their accuracy survives int8
         command += ["--val-fraction", "0", "--data", str(self.work / "data.csv"), "--out", str(self.work / "run")]
-        with tempfile.TemporaryDirectory() as cache:  # nothing cached: the training is measured
+        with tempfile.TemporaryDirectory() as cache:  # an empty cache, because the time is measured
             return run(["env", f"HIERPETS_CACHE={cache}", self.ours, *command])
 
     def quantize(self, trained: Path) -> None:
-        """The bundle that is measured: with an int8 graph, or without one if int8 would cost accuracy."""
+        """Add an int8 graph to the bundle that is measured, unless int8 would cost accuracy."""
         log("quantizing hierpets")
         command: list[Any] = [self.ours, "-m", "hierpets", "export", trained, "--format", "openvino"]
         command += ["--precision", "int8"]
@@ -105,7 +105,7 @@ class Bench:
             self.bundle = trained
 
     def bundles(self) -> dict[str, Path]:
-        """Ours: what was trained here, and the released one."""
+        """Return the bundle trained here and the released one."""
         return {"hierpets": self.bundle, "hierpets released": RELEASED}
 
     def enlarge(self, paths: list[str], folder: str) -> list[str]:
@@ -113,7 +113,7 @@ class Bench:
         return list(self.step("prepare.enlarge", paths=paths, photos=compared, out=str(self.work / folder)))
 
     def compare_large(self) -> dict[str, Any]:
-        """Reduced decoding beside full decoding, of each bundle on photos that it was not fitted to."""
+        """Compare reduced with full decoding, for each bundle on photos that it was not fitted to."""
         photos = {"hierpets": self.large}
         if self.given.unseen:
             photos["hierpets released"] = self.enlarge(find_photos(self.given.unseen), "unseen")
@@ -124,7 +124,7 @@ class Bench:
         }
 
     def measure_peers(self) -> dict[str, Any]:
-        """Rounds over all peers; each starts cold once before, so that its files are in the system's cache."""
+        """Measure all peers in rounds. Each runs once before, so that its files are in the system's cache."""
         runnable = [config for config in self.configs() if self.can_run(config)]
         measured: dict[str, Any] = {config.name: {"first": [], "sessions": []} for config in runnable}
         for turn in range(self.given.rounds):
@@ -135,7 +135,7 @@ class Bench:
         return measured
 
     def configs(self) -> list[PeerConfig]:
-        """The peers, then hierpets at each precision, then the released bundle and its peers."""
+        """Return the peers, then hierpets at each precision, then the released bundle and its peers."""
         ours = {"hierpets": "auto", "hierpets bf16": "bf16", "hierpets f32": "f32"}
         return [
             *(PeerConfig(name, name, self.peers, self.network) for name in PEERS),
@@ -155,7 +155,7 @@ class Bench:
         return True
 
     def first(self, config: PeerConfig) -> Finished:
-        """A cold process that predicts one photo: for hierpets, what a user types."""
+        """Predict one photo in a new process; for hierpets, with the command that a user types."""
         if config.side == "hierpets":
             return self.predict(config, self.paths[0])
         arguments = {"side": config.side, "model": str(config.model), "precision": config.precision}
@@ -166,14 +166,14 @@ class Bench:
         return run([config.python, *command, "--precision", config.precision, *arguments])
 
     def session(self, config: PeerConfig) -> dict[str, Any]:
-        """A process that predicts all photos, then one at a time, then large ones."""
+        """Predict all photos in one process: all at once, then one at a time, then large ones."""
         large = self.large[:LARGE_MEASURED]
         photos = {"photos": self.paths, "large": large, "seconds": LATENCY_SECONDS}
         arguments = {"side": config.side, "model": str(config.model), "precision": config.precision}
         return condense(call(config.python, "sides.session", **photos, **arguments)[0], self.labels, len(large))
 
     def measure_training(self, ours: Finished, accuracy: float) -> dict[str, Any]:
-        """hierpets was trained before; fastai is now, unless it is to be skipped."""
+        """Report the training of hierpets, which is done already, and train fastai unless that is skipped."""
         photos = (self.work / "data.csv").read_text(encoding="utf-8").count(",train\n")
         report: dict[str, Any] = {"photos": photos, "hierpets": {"seconds": ours.seconds, "accuracy": accuracy}}
         if not self.given.skip_training:
@@ -190,7 +190,7 @@ class Bench:
         return self.predict(ours, str(self.link(count)), "--format", "jsonl", "--out", str(out))
 
     def link(self, count: int) -> Path:
-        """A folder with links to the photos held out, again and again until there are ``count``."""
+        """Create a folder with ``count`` links to the held-out photos, which are repeated as often as needed."""
         folder = self.work / f"linked-{count}"
         for n, path in enumerate(islice(cycle(self.paths), 0 if folder.exists() else count)):
             (folder / f"{n // 1000:03}").mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ class Bench:
         command += ["--data", folder, "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]
         run([*command, "--json", out])
         report = json.loads(out.read_text())
-        # Model and photos are paths in a scratch folder.
+        # Model and photos are left out: they are paths in a scratch folder.
         return {key: value for key, value in report.items() if key not in ("model", "photos")}
 
     def step(self, function: str, *, python: Path | None = None, **arguments: Any) -> Any:
@@ -214,27 +214,27 @@ class Bench:
 
 
 def log(what: str) -> None:
-    """Say what is going on, beside the results."""
+    """Print progress to standard error."""
     print(what, file=sys.stderr, flush=True)
 
 
 @in_one_line
 def main() -> None:
-    """Measure both sides, and write the page."""
+    """Measure all peers and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg")
     parser.add_argument("--unseen", help="photos that the released model was not trained on")
     parser.add_argument("--photos", type=int, default=1000, help="photos to hold out and predict, at most half of all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of the limit")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each measurement of the limit")
     parser.add_argument("--long-run", type=int, default=20_000, help="photos of the run whose memory is measured")
-    parser.add_argument("--skip-training", action="store_true", help="leave fastai's training out")
+    parser.add_argument("--skip-training", action="store_true", help="do not train fastai")
     parser.add_argument("--fastai-epochs", type=int, default=2)
     parser.add_argument("--fastai-minutes", type=float, default=6.0)
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where benchmarks.md and .json are written")
     given = parser.parse_args()
     given.data = str(Path(given.data).resolve())
-    find_photos(given.data)  # whether it is there is told at once, not by the first process
+    find_photos(given.data)  # fails at once if the folder is missing, not in the first process
     python = peer_python()
     with tempfile.TemporaryDirectory() as scratch:
         results = Bench(given, Path(scratch), python).run()

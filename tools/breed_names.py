@@ -1,11 +1,12 @@
-"""Take the breeds' other names over from the Vertebrate Breed Ontology, and compare its names with ours.
+"""Import other names of breeds from the Vertebrate Breed Ontology, and compare its names with ours.
 
     git clone https://github.com/monarch-initiative/vertebrate-breed-ontology
     git -C vertebrate-breed-ontology checkout e374007   # the last commit with tables
     python tools/breed_names.py vertebrate-breed-ontology
 
-It writes hierpets/messages/vbo.yaml, for the identifiers that hierpets/messages/breeds.yaml gives, and prints how many
-of the names there the ontology has too. Exit code 1: an identifier is unknown, obsolete, or shares no name with ours.
+It writes hierpets/messages/vbo.yaml for the identifiers in hierpets/messages/breeds.yaml, and prints how many of the
+names in breeds.yaml are in the ontology, too. Exit code 1: an identifier is unknown or obsolete, or its term has no
+name in common with our breed.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ HEADER = """\
 # without short ones and those that another breed has too.
 """
 PROPER = re.compile(r"(?!.*unspecified)[^\W\d_](?:[^\W\d_' .-]|['. -](?=[^\W\d_])){5,}")
-"""Six letters at least, and no "Terrier - Border" or "Schnauzer, Standard"."""
+"""A name of at least six letters, and none like "Terrier - Border" or "Schnauzer, Standard"."""
 Ours = Mapping[tuple[str, str | None], Names]
 
 
 def main() -> int:
-    """Write the names; name the identifiers that are wrong instead, if there are any."""
+    """Write the names, or print the wrong identifiers if there are any."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ontology", type=Path, help="the folder that it was cloned to")
+    parser.add_argument("ontology", type=Path, help="the folder of the cloned repository")
     components = parser.parse_args().ontology / "src/ontology/components"
     theirs = {term: names for table in TABLES for term, names in read_table(components / table)}
     ours = {key: names for key, names in read_names().items() if names.vbo}
@@ -60,11 +61,11 @@ def main() -> int:
 
 
 def read_table(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """(identifier, its names) of every term that is not obsolete."""
+    """Yield the identifier and the names of every term that is not obsolete."""
     csv.field_size_limit(10**7)
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t")
-        columns, _ = next(rows), next(rows)  # what each column means, once for people and once for ROBOT
+        columns, _ = next(rows), next(rows)  # two header lines: for people, and for the tool ROBOT
         found: dict[str, set[str]] = {}
         for row in rows:
             cells = [*zip(columns, row, strict=False)]
@@ -81,12 +82,12 @@ def is_name(column: str) -> bool:
 
 
 def shared(names: Names, theirs: Mapping[str, set[str]]) -> set[str]:
-    """Plain names of a breed that both have."""
+    """Return the plain names of a breed that both sources have."""
     return {plain(name) for name in theirs.get(names.vbo or "", ())} & {plain(name) for name in names.own}
 
 
 def further(ours: Ours, theirs: Mapping[str, set[str]]) -> dict[str, list[str]]:
-    """By identifier, names that are new, and that no other breed has, whether it is one of ours or not."""
+    """Return the new names by identifier, without those that another breed has, too, whether listed here or not."""
     owners = Counter(name for names in theirs.values() for name in {plain(name) for name in names})
     listed = {plain(name) for names in read_names().values() for name in names.own}
     new: dict[str, list[str]] = {}
@@ -97,7 +98,7 @@ def further(ours: Ours, theirs: Mapping[str, set[str]]) -> dict[str, list[str]]:
 
 
 def print_shared(ours: Ours, theirs: Mapping[str, set[str]]) -> None:
-    """By language, of how many breeds the usual name is one of the ontology's."""
+    """Print for each language how many breeds have a usual name that is in the ontology."""
     for language in next(iter(ours.values())).names:
         usual = [(plain(names.names[language][0]), names) for names in ours.values() if language in names.names]
         both = sum(name in shared(names, theirs) for name, names in usual)

@@ -1,12 +1,12 @@
-"""Build the released bundle: one command, a fixed seed, the official Oxford-IIIT Pet photos alone.
+"""Build the released bundle from the official Oxford-IIIT Pet photos, with a fixed seed.
 
     python tools/tune_backbone.py --data ../shared/data/pets --more ../shared/data/pets-128 --out tuned  # on a GPU
     python tools/tune_backbone.py --data ../shared/data/pets --more ../shared/data/pets-128 --out tuned --network lite0
     python tools/build_bundle.py --data ../shared/data/pets --weights tuned
 
-Trains as ``tools/released.yaml`` says on the tuned backbones, teaches the network to bear corrupted photos as
-``tools/distill_bundle.py`` does, quantizes the graphs (the extra ``export``), copies the bundle to
-``hierpets/released``, and the metrics of the training to ``docs/released_metrics.json``. ``tools/model_card.py`` then
+Trains on the tuned backbones with the settings of ``tools/released.yaml``, makes the network robust to corrupted photos
+as ``tools/distill_bundle.py`` does, quantizes the graphs (which needs the extra ``export``), and copies the bundle to
+``hierpets/released`` and the metrics of the training to ``docs/released_metrics.json``. ``tools/model_card.py`` then
 writes the model card.
 """
 
@@ -45,7 +45,7 @@ This folder is licensed CC BY-SA 4.0.
 
 @in_one_line
 def main() -> None:
-    """Train, distill, check the size, and put the bundle in its place."""
+    """Train, distill, check the size, and install the bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg of Oxford-IIIT Pet")
     parser.add_argument("--weights", type=Path, required=True, help="the folder that tune_backbone.py wrote to")
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def read_released(weights: Path, **settings: Any) -> TrainConfig:
-    """The settings of the released bundle, on the tuned backbones in a folder."""
+    """Return the settings of the released bundle, with the tuned backbones in the folder ``weights``."""
     config = read_config(SETTINGS, settings)
     main, *early = (
         one.model_copy(update={"weights": weights / one.name.removeprefix("efficientnet_")})

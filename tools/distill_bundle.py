@@ -1,10 +1,10 @@
-"""Teaches the network of a bundle to bear photos that are corrupted as phones and messengers do it. No labels are used.
+"""Make the network of a bundle robust to photos as phones and messengers corrupt them. No labels are used.
 
     python tools/distill_bundle.py --data ../shared/data/pets --bundle runs/released/bundle --out runs/distilled
 
-A copy of the backbone learns to give for a corrupted view of a photo the features that the backbone gives for the whole
-one; heads, temperatures, thresholds and statistics stay as they are. An hour on two cores. The graph that is written is
-not quantized: ``hierpets export --format openvino --precision int8`` does that.
+A copy of the backbone learns to compute, for a corrupted view of a photo, the features that the backbone computes for
+the intact view. Heads, temperatures, thresholds and statistics stay the same. It takes an hour on two cores. The graph
+that is written is not quantized: ``hierpets export --format openvino --precision int8`` does that.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tools.errors import in_one_line
 
 @in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write another bundle."""
+    """Write a distilled copy of a bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="photos, whatever they are labeled as")
-    parser.add_argument("--bundle", type=Path, required=True, help="what is taught: one EfficientNet, with LDA heads")
+    parser.add_argument("--data", type=Path, required=True, help="photos; labels are ignored")
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle to distill: one EfficientNet with LDA heads")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--steps", type=int, default=Distillation.steps, help="batches of twelve views")
     parser.add_argument("--version", help="version of the bundle that is written")
@@ -60,7 +60,7 @@ def distill_bundle(
     version: str | None,
     progress: Progress,
 ) -> None:
-    """Write to ``out`` what the network of a bundle learned from photos.
+    """Distill the network of a bundle on photos and write the new bundle to ``out``.
 
     :raises HierpetsError: a bundle or a photo cannot be read.
     """
@@ -70,10 +70,10 @@ def distill_bundle(
     distill(network, photos, manifest.preprocess, settings, progress=progress)
     round_weights(network.backbone)
     statistics = (bundle / manifest.networks[0].statistics_file).read_bytes()
-    write_bundle(out, network, _described(manifest, version), [statistics], SeenPhotos.read(bundle))
+    write_bundle(out, network, _new_manifest(manifest, version), [statistics], SeenPhotos.read(bundle))
 
 
-def _described(manifest: Manifest, version: str | None) -> Manifest:
+def _new_manifest(manifest: Manifest, version: str | None) -> Manifest:
     summary = manifest.training["summary"].replace(" tuned", " tuned and distilled for spoiled photos")
     return manifest.model_copy(update={"version": version, "training": manifest.training | {"summary": summary}})
 

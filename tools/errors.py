@@ -1,4 +1,4 @@
-"""How a tool says that what it was given cannot be used: in one line."""
+"""Report errors of hierpets in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Given = ParamSpec("Given")
 
 
 def in_one_line(main: Callable[Given, int | None]) -> Callable[Given, int]:
-    """What a tool runs, as it gives its exit code: 1 after an error of hierpets, of which it writes one line."""
+    """Wrap the main function of a tool: it returns the exit code, which is 1 after an error of hierpets, and prints
+    that error in one line.
+    """
 
     @wraps(main)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> int:

@@ -1,10 +1,9 @@
-"""Checks every path that uses a GPU: whether it gives what the CPU gives, and how fast; writes docs/gpu.md.
+"""Check all code that uses a GPU: whether its results equal those of the CPU, and how fast it is; write docs/gpu.md.
 
     python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--page docs/gpu.md] [--only PART]
 
-Each result is printed at once, and the page is written after each part. With ``--only``, the other parts stay as they
-were measured before, if that was on the same machine and model. Exits with 1 when a check fails, and with 2, after one
-line, without a CUDA device.
+Each result is printed at once, and the page is written after each part. With ``--only``, the other parts keep their
+earlier results, if these are of the same machine and model. Exit code 1: a check fails; 2: there is no CUDA device.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ from tools.gpu.training import check_training
 NO_GPU = 2
 PARTS = ("engines", "compiled", "decoding", "training")
 PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "bf16")  # the others are compared with the first
-Part = tuple[dict[str, Any], list[str]]  # what was measured, and a sentence for each thing that is wrong
+Part = tuple[dict[str, Any], list[str]]  # the results, and a sentence for each failed check
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).parent / "gpu" / "page.md.j2"
 
 
 @in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check what is asked for, and write the page."""
+    """Run the checks and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a bundle; the released one when omitted")
-    parser.add_argument("--data", type=Path, help="SPECIES/BREED/photo.jpg; synthetic images when omitted")
+    parser.add_argument("--model", type=Path, help="a bundle; default: the released one")
+    parser.add_argument("--data", type=Path, help="SPECIES/BREED/photo.jpg; default: synthetic images")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "gpu.md", help="the page; numbers go to .json")
-    parser.add_argument("--only", choices=PARTS, help="one part; all of them when omitted")
+    parser.add_argument("--only", choices=PARTS, help="run only this part; default: all")
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print(f"gpu_check: torch {torch.__version__} finds no CUDA device here; nothing was checked", file=sys.stderr)
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(measures: dict[str, Callable[[], Part]], found: dict[str, Any], page: Path) -> int:
-    """Measure part by part into ``found``, and write page and numbers after each; 1 if anything in them is wrong."""
+    """Measure part by part into ``found``; write page and numbers after each. Return 1 if any check failed, else 0."""
     for part, measured in measures.items():
         found[part], found["failures"][part] = measured()
         write_file(page, render(found))
@@ -76,7 +75,7 @@ def check(measures: dict[str, Callable[[], Part]], found: dict[str, Any], page: 
 
 
 def blank(model: Path | None) -> dict[str, Any]:
-    """What is found before anything is measured."""
+    """Return the results before anything is measured."""
     return {
         "machine": machine(),
         "model": str(model or "the released bundle"),
@@ -86,7 +85,7 @@ def blank(model: Path | None) -> dict[str, Any]:
 
 
 def earlier(page: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """What was measured before of the same machine and model, read beside the page; else ``found``."""
+    """Read earlier results of the same machine and model from beside the page; if there are none, return ``found``."""
     numbers = page.with_suffix(".json")
     if not numbers.exists():
         return found
@@ -96,14 +95,14 @@ def earlier(page: Path, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(found: dict[str, Any]) -> str:
-    """The page of what was ``found``; a part that was not measured says so."""
+    """Return the page with the results ``found``; it says which parts were not measured."""
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=False)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(batches=BATCHES_OF, **found)
     return text.rstrip() + "\n"
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Describe the machine that measures."""
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
     return {
         "gpu": gpu.name if gpu else None,
@@ -118,7 +117,7 @@ def machine() -> dict[str, Any]:
 
 def _measures(model: Path | None, data: Path | None) -> dict[str, Callable[[], Part]]:
     photos = photos_to_check(data)
-    photos = photos[: len(photos) // BATCH * BATCH or None]  # whole batches: every other size would be compiled anew
+    photos = photos[: len(photos) // BATCH * BATCH or None]  # full batches only: other sizes would be compiled again
     return {
         "engines": partial(_engines, model, photos),
         "compiled": partial(_compiled, model, photos),
@@ -141,7 +140,7 @@ def _engines(model: Path | None, photos: Sequence[str]) -> Part:
 
 
 def _compiled(model: Path | None, photos: Sequence[str]) -> Part:
-    """Beside the same network as it is: minutes, for each size of a batch is compiled anew."""
+    """Measure the network compiled and not compiled. It takes minutes, as each batch size is compiled separately."""
     reference, rows = _reference(model), []
     for name, compiled in (("f16", False), ("f16 compiled", True)):
         predictor = load(model, device="cuda", precision="f16", compile=compiled, recommend=False)

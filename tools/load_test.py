@@ -1,9 +1,10 @@
-"""Loads a server on this machine with many clients, good, broken, greedy and slow, and reports their results.
+"""Load-test a server on this machine with many clients, some of which send broken, large or slow requests.
 
     python tools/load_test.py [--model BUNDLE] [--clients 50] [--seconds 60] [--rounds 5] [--write docs/serve.md]
 
-Every request but those of clients that disconnect must get a complete response with the status of its kind, and none a
-5xx. Exits with 1 otherwise. Then the clients send small photos alone, in turns with the bulk path on the same photos.
+Every request must get a complete response with the status that is expected for its kind, unless the client disconnects;
+no response may be a 5xx. Otherwise the exit code is 1. Afterwards, the clients send only small photos, in turns with
+the bulk path on the same photos.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Photos:
-    """JPEGs to send: as from a messenger, as from a camera, and broken ones."""
+    """JPEGs to send: small ones, as messengers send them, large ones of a camera, and broken ones."""
 
     small: list[bytes]
     camera: list[bytes]
@@ -77,7 +78,7 @@ def _jpeg(photo: np.ndarray, width: int, height: int) -> bytes:
 
 
 class Client:
-    """One client: sends one request after another, each on a connection of its own."""
+    """A client that sends one request after another, each on a new connection."""
 
     def __init__(self, port: int, photos: Photos, seen: Seen, seed: int, *, small: bool = False):
         self._port, self._photos, self._seen, self._rng = port, photos, seen, random.Random(seed)
@@ -211,7 +212,7 @@ class Sample(NamedTuple):
 
 
 async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[Sample]]:
-    """The results of the clients, and what the server reports once a second."""
+    """Run the clients; return their results, and the samples of the server, one per second."""
     photos, seen, samples = Photos.draw(), Seen(), []
     until = time.monotonic() + seconds
     running = asyncio.gather(*(Client(port, photos, seen, seed).run(until) for seed in range(clients)))
@@ -224,7 +225,7 @@ async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[S
 
 
 def side_by_side(port: int, bundle: str, *, clients: int, rounds: int) -> list[Round]:
-    """Rounds of small photos, by the clients and by the bulk path."""
+    """Measure rounds of small photos, by the clients and by the bulk path in turns."""
     photos = Photos.draw()
     with TemporaryDirectory() as scratch:
         for n in range(ROUND_PHOTOS):
@@ -234,7 +235,7 @@ def side_by_side(port: int, bundle: str, *, clients: int, rounds: int) -> list[R
 
 
 def _served(port: int, photos: Photos, clients: int, rounds: int) -> Iterator[tuple[Cost, list[float]]]:
-    """What each round costs the server, and its latencies."""
+    """Yield the cost of each round for the server, and its latencies."""
     for _ in range(rounds):
         seen, before, start = Seen(), sample(port), time.monotonic()
         asyncio.run(_send_small(port, photos, seen, clients))
@@ -250,14 +251,14 @@ async def _send_small(port: int, photos: Photos, seen: Seen, clients: int) -> No
 
 
 def sample(port: int) -> Sample:
-    """What the server says of its memory and its processor time."""
+    """Read memory and processor time of the server from its metrics."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         metrics = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
     return Sample(float(metrics["process_resident_memory_bytes"]) / MB, float(metrics["process_cpu_seconds_total"]))
 
 
 def report(seen: Seen, samples: list[Sample], rounds: Sequence[Round], *, clients: int, seconds: float) -> str:
-    """The measurements as Markdown."""
+    """Format the measurements as Markdown."""
     took = percentiles(seen.seconds)
     memory, used = [s.memory for s in samples], samples[-1].processor - samples[0].processor
     third = max(1, len(memory) // 3)
@@ -303,7 +304,7 @@ def _machine() -> str:
 
 @in_one_line
 def main() -> int:
-    """Load a server, and print or write what was measured."""
+    """Load-test a server and print or write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=str(released_bundle()))
     parser.add_argument("--clients", type=int, default=50)

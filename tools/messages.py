@@ -1,9 +1,9 @@
-"""Keep the catalogue of messages current: extract the English ones, merge them into each language, compile that.
+"""Update the message catalogues: extract the English messages, merge them into each language, and compile that.
 
 python tools/messages.py
 
-It writes hierpets/messages/LANGUAGE.po, where translators work, and LANGUAGE.json, which is read at run time; messages
-without a translation are named, and the exit code is then 1.
+It writes hierpets/messages/LANGUAGE.po, which translators edit, and LANGUAGE.json, which is read at run time. If
+messages have no translation, it prints them, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from plugins.shampoo import fallback, skin  # noqa: E402
 
 TRANSLATED = tuple(language for language in LANGUAGES if language != "en")
 PYTHON, SCRIPT = {"say": None}, {"t": None, "tn": (1, 2)}
-WRITTEN = datetime(2026, 1, 1, tzinfo=timezone.utc)  # of all: a date that changes with each run would hide what did
+WRITTEN = datetime(2026, 1, 1, tzinfo=timezone.utc)  # a fixed date: one that changes with each run would clutter diffs
 PLURALS = {"de": "n != 1", "es": "n != 1", "fr": "n > 1", "pt": "n > 1"}  # CLDR also has one for millions
-# What every version of Babel writes in its own way, or nobody filled in.
+# Headers that differ between versions of Babel, or that nobody filled in.
 UNWANTED = re.compile(r'^"(Generated-By|Report-Msgid-Bugs-To|Project-Id-Version): .*\n', re.MULTILINE)
 FIELD = re.compile(r"\{\w+\}")
 Id = str | tuple[str, ...]
@@ -47,7 +47,7 @@ Id = str | tuple[str, ...]
 
 @cache
 def english() -> dict[Id, str]:
-    """Every message, or its forms for one and for more, and the file that it is in."""
+    """Return every English message, or its forms for one and for more, with the file that it is in."""
     found: dict[Id, str] = {}
     for file, message in [*_of_code(), *_of_tables(), *(("page/index.html", text) for text in _of_page())]:
         found.setdefault(message, file)
@@ -69,13 +69,13 @@ def _extracted(path: Path, method: str, keywords: dict[str, Any]) -> Iterator[tu
 
 
 def _of_tables() -> Iterator[tuple[str, Id]]:
-    """Sentences that are data: of the catalog, of the rules, of the problems of the server."""
+    """Yield messages that are data: of the catalog, the rules, and the problems of the server."""
     catalog = load_catalog(bundled_registry())
     yield from (("plugins/shampoo/products.yaml", product.claim) for product in catalog.products.values())
     yield from (("plugins/shampoo/breeds.yaml", note.tip) for note in catalog.skin.values())
     for name, ingredient in catalog.ingredients.items():
         if ingredient.not_for or name in skin.IRRITANTS:
-            names = (name, *ingredient.aliases) if ingredient.not_for else (name,)  # as the label of a product has it
+            names = (name, *ingredient.aliases) if ingredient.not_for else (name,)  # as on the label of a product
             yield from (("plugins/shampoo/ingredients.yaml", spoken(one)) for one in names)
         yield from (("plugins/shampoo/ingredients.yaml", why) for why in ingredient.not_for.values())
     yield from (("plugins/shampoo/skin.py", reason) for _, reason in skin.NEEDS.values())
@@ -89,13 +89,13 @@ def _of_page() -> list[str]:
 
 
 def read_language(language: str) -> Catalog:
-    """``LANGUAGE.po`` as it is; empty if there is none yet."""
+    """Read ``LANGUAGE.po``; return an empty catalogue if there is none yet."""
     path = FOLDER / f"{language}.po"
     return read_po(io.BytesIO(path.read_bytes() if path.exists() else b""), locale=language)
 
 
 def merged(language: str) -> Catalog:
-    """The English messages of now, with the translations that there are."""
+    """Merge the current English messages with the existing translations."""
     old = read_language(language)
     new = Catalog(
         locale=language,
@@ -118,14 +118,14 @@ def merged(language: str) -> Catalog:
 
 
 def po_text(catalog: Catalog) -> str:
-    """A catalogue as a file."""
+    """Return a catalogue in the PO format."""
     out = io.BytesIO()
     write_po(out, catalog, width=120, include_lineno=False, sort_output=True)
     return UNWANTED.sub("", out.getvalue().decode())
 
 
 def json_text(catalog: Catalog) -> str:
-    """What is read at run time: message -> translation, or its two forms."""
+    """Return the JSON that is read at run time: it maps a message to its translation, or to the two forms of it."""
     table: dict[str, str | list[str]] = {
         _key(message): message.string if isinstance(message.string, str) else _forms(message)
         for message in catalog
@@ -135,12 +135,12 @@ def json_text(catalog: Catalog) -> str:
 
 
 def missing(message: Message) -> bool:
-    """Whether a message, or one of its forms, has no translation."""
+    """Return whether a message, or one of its forms, has no translation."""
     return not all(_forms(message)) or not _forms(message)
 
 
 def placeholders(text: str) -> set[str]:
-    """The ``{names}`` in a message."""
+    """Return the ``{names}`` in a message."""
     return set(FIELD.findall(text))
 
 
@@ -153,7 +153,7 @@ def _forms(message: Message) -> list[str]:
 
 
 def main() -> None:
-    """Write every language; name what is not translated."""
+    """Write every language; print untranslated messages."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     untranslated = 0
     for language in TRANSLATED:

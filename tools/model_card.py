@@ -1,12 +1,12 @@
-"""Write docs/model_card.md: every number is measured here, none is typed.
+"""Measure the numbers of docs/model_card.md and write it.
 
     python tools/model_card.py --data ../shared/data --weights tuned/ --stress
 
 ``--data`` holds ``pets`` (what the bundle was built from), ``elsewhere``, ``not-pets``, ``horses`` (in folders
-``horse/BREED``) and ``unseen-breeds``. Numbers on pets are cross-validated: heads, temperatures and thresholds never
-saw the photo that they are judged by, nor did the backbone, which was tuned once for each fold (``--weights``).
-Without those backbones, what is said of other photos alone is written anew. With ``--stress``, the
-photos from elsewhere are also made smaller, softer, darker and so on.
+``horse/BREED``) and ``unseen-breeds``. Numbers on ``pets`` are cross-validated: neither heads, temperatures and
+thresholds nor the backbone, which was tuned once for each fold (``--weights``), has seen the photo that they are
+evaluated on. Without ``--weights``, only the parts on other photos are updated. With ``--stress``, the photos from
+elsewhere are also corrupted: made smaller, softer, darker and so on.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def main() -> None:
 
 
 def renewed(page: str, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
-    """The page with what is said of other photos in the place of what stands there, each part from its heading to the
-    next; what is cross-validated stays.
+    """Return the page with the parts on other photos replaced, each from its heading to the next one. The
+    cross-validated parts stay.
     """
     own = read_run_metrics(METRICS)["cross_validation"]
     parts = [
@@ -93,7 +93,7 @@ def renewed(page: str, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
 
 
 def train_again(config: TrainConfig) -> Trained:
-    """The released recipe, for its out-of-fold outputs."""
+    """Train by the released recipe, for its out-of-fold outputs."""
     registry = load_registry()
     splits = read_splits(config, registry)
     fit = partial(fit_frozen_model, splits=splits, config=config, registry=registry, device="cpu", progress=no_progress)
@@ -102,7 +102,7 @@ def train_again(config: TrainConfig) -> Trained:
 
 
 def page(config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
-    """The whole card, with the tables of ``unlisted`` photos."""
+    """Return the whole card, with the tables of ``unlisted`` photos."""
     outputs = trained.held_out["cross_validation"]
     taxonomy = trained.network.taxonomy
     folds = assign_folds(outputs.labels, folds=config.folds, seed=config.seed + 1)
@@ -135,13 +135,13 @@ def page(config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Se
 
 
 def released_summary() -> str:
-    """What the released bundle says that it is, distilled or not."""
+    """Return the summary in the manifest of the released bundle."""
     summary: str = read_manifest(released_bundle()).training["summary"]
     return summary
 
 
 def bundle_megabytes() -> float:
-    """The size of the released folder."""
+    """Return the size of the released bundle in MB."""
     return size_of(released_bundle()) / 1e6
 
 
@@ -158,7 +158,7 @@ elsewhere.""",
     False: """The cross-validated numbers are of one look at each photo, as the thresholds are; those of other photos
 are of the [second look](hierarchy.md#a-second-look) too, which was chosen on photos from elsewhere.""",
 }
-"""How often held-out photos were looked at."""
+"""A sentence on the second look, by whether held-out photos had one."""
 
 HEADER = """# Model card of the released bundle
 

@@ -1,4 +1,4 @@
-"""Run the notebooks of examples/ and keep what they show, so that they can be read without running them.
+"""Run the notebooks of examples/ and save their outputs, so that they can be read without running them.
 
 python tools/notebooks.py [NAME ...]
 """
@@ -20,14 +20,14 @@ NOTEBOOKS = ROOT / "examples" / "notebooks"
 def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     """Run all cells in a folder, with the hierpets of this checkout."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    place = {"metadata": {"path": str(folder)}}
-    client = nbclient.NotebookClient(notebook, timeout=600, coalesce_streams=True, resources=place)
+    resources = {"metadata": {"path": str(folder)}}
+    client = nbclient.NotebookClient(notebook, timeout=600, coalesce_streams=True, resources=resources)
     client.execute(env=environment)
     return notebook
 
 
 def tidied(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
-    """Without what differs from run to run and says nothing: the folder, times, warnings, versions."""
+    """Remove what differs from run to run and does not matter: the folder, times, warnings, versions."""
     notebook = nbformat.reads(nbformat.writes(notebook).replace(f"{folder}{os.sep}", ""), as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -40,7 +40,7 @@ def tidied(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNo
 def main() -> None:
     """Run the notebooks that are named, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a notebook; all when omitted")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="name of a notebook; default: all")
     files = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     names = parser.parse_args().names
     if unknown := [name for name in names if name not in files]:

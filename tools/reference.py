@@ -1,4 +1,4 @@
-"""Write the files that are generated from the code: those that are named, or all.
+"""Write the files that are generated from the code: the given ones, or all.
 
 python tools/reference.py [api] [cli] [metrics] [output] [predict] [settings]
 
@@ -34,14 +34,14 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def path_of(name: str) -> Path:
-    """Where the file of a name lies."""
+    """Return the path of a file by its name."""
     return ROOT / ("requirements/predict.txt" if name == "predict" else f"docs/{name}.md")
 
 
 def main() -> None:
-    """Write the files that are named, or all of them."""
+    """Write the given files, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a file; all when omitted")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="name of a file; default: all")
     names = parser.parse_args().names
     if unknown := [name for name in names if name not in PAGES]:
         parser.error(f"unknown name {', '.join(unknown)}; known: {', '.join(PAGES)}")

@@ -1,9 +1,9 @@
-"""What it costs to predict many photos and to train on them, from speeds measured here and a stated price.
+"""Compute the cost of predicting many photos and training on them, from measured speeds and a given price.
 
     python tools/scale_cost.py --photos DIR --price 0.04 --write docs/scale.md
 
-Without ``--write`` the table goes to standard output. ``--rate`` states how many photos a core predicts in a second
-instead of measuring it, and then says nothing of training. The page keeps its tables between two comments.
+Without ``--write`` the tables are printed; else they are written between two comments of the page. ``--rate`` gives the
+photos per second of a core instead of measuring them; then there is no table on training.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from tools.pages.marks import publish
 
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)
 FLEET = 1000  # cores
-ROWS = 20_000  # features that are kept to measure how fast
+ROWS = 20_000  # features that are stored to measure the speed
 
 
 class Rate(NamedTuple):
-    """What one core does: photos per second, kB of a photo's file (None if stated), and where that comes from."""
+    """Speed of one core: photos per second, kB of a photo's file (None if not measured), and the numbers' origin."""
 
     photos: float
     kilobytes: float | None
@@ -49,7 +49,7 @@ class Rate(NamedTuple):
 
 
 def measure(folder: Path, precision: str, count: int) -> Rate:
-    """Predict ``count`` photos on all cores, and count processor time, which other work on the machine changes less."""
+    """Predict ``count`` photos on all cores. It counts processor time, which other load changes less."""
     paths = find_photos(folder)[:count]
     if not paths:
         sys.exit(f"{folder}: no photos")
@@ -64,7 +64,7 @@ def measure(folder: Path, precision: str, count: int) -> Rate:
 
 
 class Training(NamedTuple):
-    """What training costs: features a second of one core, features a second that the driver keeps, and their kB."""
+    """Speed of training: features per second of one core, features per second that the driver stores, and their kB."""
 
     features: float
     kept: float
@@ -73,7 +73,9 @@ class Training(NamedTuple):
 
 
 def measure_training(folder: Path, count: int) -> Training:
-    """The features of ``count`` photos by processor time, and how fast the driver of a cluster keeps such."""
+    """Measure the features per second of processor time on ``count`` photos, and how fast a cluster's driver stores
+    them.
+    """
     paths = find_photos(folder)[:count]
     backbone, _ = build_backbone(load_registry(), DEFAULT_BACKBONE, {})
     extractor = FeatureExtractor(backbone, threads=1)
@@ -86,7 +88,7 @@ def measure_training(folder: Path, count: int) -> Training:
 
 
 def measure_keeping(rows: np.ndarray) -> float:
-    """Features [N, D] a second that go into the store of a run with ``--cluster``, in batches as workers send them."""
+    """Measure how many features [N, D] a second the store of a run with ``--cluster`` takes, in workers' batches."""
     keys = [FeatureKey("measured", f"s3://bucket/photos/{row}.jpg") for row in range(len(rows))]
     with (
         TemporaryDirectory() as scratch,
@@ -100,7 +102,7 @@ def measure_keeping(rows: np.ndarray) -> float:
 
 
 def training_report(training: Training, price: float, counts: Sequence[int] = COUNTS) -> str:
-    """Markdown: core-hours, their price, hours on ``FLEET`` cores, and what the driver has to keep and to hold."""
+    """Return Markdown: core-hours, their price, hours on ``FLEET`` cores, and what the driver stores, in how long."""
     sent = FLEET * training.features
     lines = [
         f"One core computes the features of {training.features:.1f} photos per second ({training.origin}). The driver "
@@ -118,7 +120,7 @@ def training_report(training: Training, price: float, counts: Sequence[int] = CO
 
 
 def cost_table(rate: Rate, price: float, counts: Sequence[int] = COUNTS) -> str:
-    """Markdown: core-hours, their price, and hours on ``FLEET`` cores."""
+    """Return a Markdown table: core-hours, their price, and hours on ``FLEET`` cores."""
     lines = [f"| photos | core-hours | at {price:g} per core-hour | hours on {FLEET:,} cores |", "|---|---|---|---|"]
     for count in counts:
         hours = count / rate.photos / 3600
@@ -127,7 +129,7 @@ def cost_table(rate: Rate, price: float, counts: Sequence[int] = COUNTS) -> str:
 
 
 def report(rate: Rate, price: float) -> str:
-    """The table and where its numbers come from."""
+    """Return the table on predicting, and the origin of its numbers."""
     lines = [f"One core predicts {rate.photos:.1f} photos per second ({rate.origin}).", "", cost_table(rate, price)]
     if rate.kilobytes is not None:
         total, stream = 1e9 * rate.kilobytes / 1e9, FLEET * rate.photos * rate.kilobytes / 1e6
@@ -139,12 +141,12 @@ def report(rate: Rate, price: float) -> str:
 
 @in_one_line
 def main() -> int:
-    """Print what so many photos cost."""
+    """Print or write the costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--price", type=float, required=True, help="of a core-hour, in any currency")
+    parser.add_argument("--price", type=float, required=True, help="price of a core-hour, in any currency")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--photos", type=Path, help="a folder to measure on")
-    source.add_argument("--rate", type=float, help="photos per second and core, if measured elsewhere")
+    source.add_argument("--photos", type=Path, help="a folder of photos to measure on")
+    source.add_argument("--rate", type=float, help="photos per second and core, if known")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--write", type=Path, metavar="PAGE")

@@ -1,4 +1,4 @@
-"""Takes the screenshots of the page in docs/images, with synthetic pets.
+"""Take the screenshots of the page in docs/images, with synthetic pets.
 
 python tools/screenshots.py --model runs/demo/bundle
 """
@@ -36,7 +36,7 @@ FOLDERS = {"siamese": "cat", "golden": "dog", "pug": "dog", "beagle": "dog"}
 
 
 def draw(name: str) -> bytes:
-    """A pet of the demo set, larger than the set has it, or a scene without one; a JPEG."""
+    """Render a pet of the demo set in a larger size, or a scene without one, as a JPEG."""
     breed, _, number = name.partition("/")
     with mock.patch.multiple(canvas, PHOTO=SIDE, SIZE=2 * SIDE), mock.patch.object(demo, "SIZE", 2 * SIDE):
         canvas._grid.cache_clear()
@@ -53,7 +53,7 @@ def draw(name: str) -> bytes:
 
 @contextmanager
 def served(model: str) -> Iterator[str]:
-    """The address of a server that ends afterwards."""
+    """Start a server; yield its address."""
     command = [sys.executable, "-m", "hierpets", "serve", "--model", model, "--port", "0"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen([*command, "--feedback", folder], stdout=subprocess.PIPE, text=True)
@@ -69,7 +69,7 @@ def served(model: str) -> Iterator[str]:
 
 
 def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Page:
-    """The page with the results for some pictures."""
+    """Open the page and wait for the results of some photos."""
     page = browser.new_context(reduced_motion="reduce", **more).new_page()
     page.goto(url)
     page.locator("#about", has_text="knows").wait_for()
@@ -81,14 +81,14 @@ def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Pa
 
 
 def save(page: Page, name: str, **more: Any) -> None:
-    """A small file: the page has few colors, and the photos bear 256 of them."""
+    """Save a screenshot with 256 colors, which makes the file small: the page has few, and the photos need no more."""
     shot = Image.open(io.BytesIO(page.screenshot(**more))).convert("RGB")
     shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / name, optimize=True)
     print(f"{name}: {(IMAGES / name).stat().st_size / 1024:.0f} KB")
 
 
 def take(browser: Browser, url: str) -> None:
-    """Every screenshot, on a phone and on a desktop."""
+    """Take every screenshot, of a phone and of a desktop."""
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
     desktop = {"viewport": {"width": 1280, "height": 800}}
     page = visit(browser, url, ONE, **phone)
@@ -105,7 +105,7 @@ def take(browser: Browser, url: str) -> None:
 
 @in_one_line
 def main() -> None:
-    """Serve a model, and take the screenshots of its page."""
+    """Serve a model and take the screenshots of its page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
     given = parser.parse_args()

@@ -1,15 +1,15 @@
-"""Fine-tunes a backbone for the released bundle, on all photos and on all but each of five folds; meant for a GPU.
+"""Fine-tune a backbone for the released bundle: on all photos, and on all but each of five folds. Meant for a GPU.
 
     python tools/tune_backbone.py --data DIR [--more DIR] [--elsewhere DIR] --out FOLDER [--network lite2]
 
 Writes ``FOLDER/NETWORK/{all,fold0,...,fold4}.safetensors``, backbones in float16 halfway between the start and the end
-of training (WiSE-FT), with a ``.json`` beside each: the accuracy on the photos that it did not see. What is there
-already is kept, so that a run that was stopped goes on where it was. ``--data`` is what ``hierpets train`` will be
-given, whose folds are these folds; the photos of ``--more`` are in every training part, those of ``--elsewhere`` in
-none. Features are cached as in training, 20 MB for each backbone and coefficient of 4,000 photos.
+of training (WiSE-FT), with a ``.json`` beside each: the accuracy on the photos that it did not see. Existing
+files are kept, so a stopped run can be resumed. ``--data`` is the data that ``hierpets train`` will get, which uses the
+same folds; the photos of ``--more`` are in every training part, those of ``--elsewhere`` in none. Features are cached
+as in training, 20 MB for each backbone and coefficient of 4,000 photos.
 
-``--parts`` lets several processes share a GPU, each with a part of its own: six Lite2 side by side were trained in four
-minutes on an H100, in 42 GB of its memory.
+With ``--parts``, several processes can share a GPU, each with a part of its own: six Lite2 were trained in parallel in
+four minutes on an H100, in 42 GB of its memory.
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ from tools.tuning.tuned import tune
 
 @in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Tune a backbone for every fold and for the whole."""
+    """Tune a backbone for each part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="SPECIES/BREED/photo.jpg: the photos in folds")
     parser.add_argument("--more", type=Path, help="photos of the same breeds that are always trained on")
     parser.add_argument("--elsewhere", type=Path, help="photos of the same breeds that are only measured on")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the results")
+    parser.add_argument("--out", type=Path, required=True, help="the folder for the results")
     parser.add_argument("--network", choices=PROCEDURES, default="lite2")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all of them when omitted")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="the parts to train; default: all"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     given = parser.parse_args(arguments)
     photos = read_tuning_photos(given.data, given.more)
@@ -80,7 +82,7 @@ def tune_parts(
     device: str,
     progress: Progress,
 ) -> None:
-    """Fine-tune on each part that ``folder`` does not hold yet, and write it there."""
+    """Fine-tune on each part that is not in ``folder`` yet, and write the result there."""
     missing = [part for part in parts if not (folder / f"{part}.safetensors").exists()]
     squares = read_squares(photos.index.paths if missing else [], device, progress=progress)
     for part in missing:
@@ -94,7 +96,7 @@ def tune_parts(
 
 
 def summary(folder: Path) -> str:
-    """The table of the means over the folds in ``folder``; a line where there is none."""
+    """Return a table of means over the folds in ``folder``; a sentence if there are none."""
     folds = [folder / f"{part}.json" for part, fold in PARTS.items() if fold is not None]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folds if path.exists()]
     return table(found) if found else f"{folder}: no fold was trained, so there is nothing to measure"

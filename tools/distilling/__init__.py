@@ -1,1 +1,1 @@
-"""A network that learns to bear corrupted photos from itself; see ``tools/distill_bundle.py``."""
+"""Self-distillation that makes a network robust to corrupted photos; see ``tools/distill_bundle.py``."""

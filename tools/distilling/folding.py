@@ -1,4 +1,4 @@
-"""BatchNorm of EfficientNets folded into their convolutions, which then train a third faster on a CPU, and back."""
+"""Fold BatchNorm of EfficientNets into the convolutions, which makes training on a CPU a third faster, and undo it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["fold", "unfold_into"]
 
-# Each convolution of timm's blocks and the BatchNorm after it, by what sets the block apart.
+# Each convolution of timm's blocks and the BatchNorm after it, by an attribute that only this kind of block has.
 PAIRS = {
     "conv_stem": (("conv_stem", "bn1"), ("conv_head", "bn2")),
     "conv_pwl": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
     "conv_dw": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
 }
-LEAST = 1e-8  # scale of a channel, below which it is closed: its filter is left as it was
+LEAST = 1e-8  # scale below which a channel counts as closed, and keeps its filter
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """A copy whose convolutions have their BatchNorm in them, in place of which its activation stays."""
+    """Return a copy with BatchNorm folded into the convolutions; only its activations are left in its place."""
     folded = deepcopy(network).eval()
     for block, conv, norm in list(_pairs(folded)):
         before = getattr(block, norm)
@@ -32,7 +32,7 @@ def fold(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def unfold_into(network: nn.Module, folded: nn.Module) -> None:
-    """Change filters and BatchNorm of a network so that it computes what a changed copy of :func:`fold` does."""
+    """Change filters and BatchNorm of a network so that it computes the same as ``folded``, a trained :func:`fold`."""
     modules, names = dict(folded.named_modules()), {module: name for name, module in network.named_modules()}
     for block, conv, norm in _pairs(network):
         learned = getattr(modules[names[block]], conv)
@@ -45,7 +45,7 @@ def unfold_into(network: nn.Module, folded: nn.Module) -> None:
 
 
 def _pairs(network: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    """``(block, name of a convolution, name of its BatchNorm)``."""
+    """Yield ``(block, name of a convolution, name of its BatchNorm)``."""
     for module in network.modules():
         kind = next((name for name in PAIRS if hasattr(module, name)), None)
         for conv, norm in PAIRS[kind] if kind else ():

@@ -1,6 +1,6 @@
-"""Self-distillation: a copy of a network learns to give for corrupted views the features of whole ones.
+"""Self-distillation: a copy of a network learns to compute the features of intact views from corrupted ones.
 
-The teacher is the network itself, so that its heads, thresholds and statistics hold for the pupil. (Features as
+The teacher is the network itself, so that its heads, thresholds and statistics fit the pupil, too. (Features as
 targets: Romero et al., "FitNets", ICLR 2015; a network as its own teacher on changed images: Xie et al., "Self-training
 with Noisy Student improves ImageNet classification", CVPR 2020, here without labels.)
 """
@@ -28,14 +28,14 @@ from tools.distilling.views import view_pairs
 
 __all__ = ["Distillation", "Likeness", "distill"]
 
-MEASURED = 4  # batches, by which the spread of each feature is known
+MEASURED = 4  # batches from which the spread of each feature is measured
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """How a pupil learns. Views are ``size`` pixels wide; the last stages, from ``fixed`` on, and what is behind them
-    stay as they are: what they say of animals that no photo shows is not to be forgotten. Tensors learn at rates in
-    proportion to their size, for folded filters differ by a thousand times.
+    """Settings of a distillation. Views are ``size`` pixels wide. The stages from ``fixed`` on, and the layers after
+    them, are not trained, so that they do not forget animals that no photo shows. The learning rate of a tensor is
+    proportional to its root mean square, because the sizes of folded filters differ by a factor of a thousand.
     """
 
     steps: int = 2800
@@ -49,7 +49,7 @@ class Distillation:
 
 
 class Likeness:
-    """How far features of a pupil are from those of its teacher, by what the network makes of them."""
+    """The loss of a pupil's features: how much they and the outputs for them differ from those of the teacher."""
 
     def __init__(self, network: HierarchicalNetwork, spread: torch.Tensor):
         assert network.ood_scorer is not None
@@ -59,8 +59,8 @@ class Likeness:
         self._spread = spread
 
     def __call__(self, pupil: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-        """Of features [B, D]: squared error over the variance, and the divergences of breeds and of the classes of the
-        pretrained head, where there is one.
+        """Return the loss of features [B, D]: the squared error over the variance, plus the KL divergences of the
+        breeds and, if there is a pretrained head, of its classes.
         """
         loss = ((pupil - teacher) / self._spread).square().mean()
         if self._classes is not None:
@@ -80,7 +80,7 @@ def distill(
     *,
     progress: Progress = no_progress,
 ) -> None:
-    """Change the backbone of ``network``, an EfficientNet, by photos RGB uint8 [H, W, 3]."""
+    """Train the backbone of ``network``, an EfficientNet, in place on photos RGB uint8 [H, W, 3]."""
     teacher = fold(network.backbone).requires_grad_(False).to(memory_format=torch.channels_last)
     pupil = deepcopy(teacher)
     learning = [p for name, p in pupil.named_parameters() if not _is_fixed(name, settings.fixed)]
@@ -102,7 +102,7 @@ def distill(
 
 
 def _is_fixed(name: str, fixed: int) -> bool:
-    """Whether a parameter is of stage ``fixed`` or of what comes after it."""
+    """Return whether a parameter belongs to stage ``fixed`` or to a layer after it."""
     part, _, rest = name.partition(".")
     return part == "conv_head" or (part == "blocks" and int(rest.partition(".")[0]) >= fixed)
 
@@ -110,7 +110,7 @@ def _is_fixed(name: str, fixed: int) -> bool:
 def _spread(
     teacher: nn.Module, photos: Sequence[np.ndarray], preprocess: Preprocess, settings: Distillation
 ) -> torch.Tensor:
-    """The standard deviation [D] of each feature over views; the least is a tenth of their median."""
+    """Return the standard deviation [D] of each feature over views, at least a tenth of their median."""
     batches = _batches(photos, preprocess, settings)
     with torch.no_grad():
         spread = torch.cat([teacher(next(batches)[0]) for _ in range(MEASURED)]).std(dim=0)
@@ -120,7 +120,7 @@ def _spread(
 def _batches(
     photos: Sequence[np.ndarray], preprocess: Preprocess, settings: Distillation
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """A batch of views a step, without end, each drawn while the one before it is learned from."""
+    """Yield one batch of views per step, endlessly; the next one is drawn while a batch is trained on."""
     sized = preprocess.model_copy(update={"size": settings.size})
 
     def views(step: int) -> tuple[torch.Tensor, ...]:

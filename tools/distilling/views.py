@@ -1,4 +1,4 @@
-"""Views of photos without labels: each as a teacher sees it, and corrupted as its pupil does."""
+"""Views of photos without labels: intact for the teacher, corrupted for the pupil."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hierpets.plugin import Preprocess
 __all__ = ["view_pairs"]
 
 SMALL, SMALL_AREA, AREA = 0.2, (0.06, 0.35), (0.35, 1.0)
-"""One view in five shows a small part of its photo: of an animal, or of none."""
+"""Share of views that show a small part of a photo, with or without an animal, and the range of its area."""
 MIXED = 0.25
-"""Of so many views half is another photo, beside it or through it: what no photo of the data shows."""
+"""Share of views that are mixed with another photo, side by side or blended: no photo of the data is like these."""
 LIT, GAIN, OFFSET = 0.3, (0.6, 1.3), (-20.0, 20.0)
 CORRUPTED, TWICE = 0.65, 0.2
-"""Of so many views the pupil sees a corrupted one, and of so many of these one that is corrupted in two ways."""
+"""Share of views that are corrupted for the pupil, and the share of these that are corrupted in two ways."""
 PHOTOMETRIC = {
-    "smaller": (0.35, 0.8),  # of the shorter side; all others in the units of the stress test
+    "smaller": (0.35, 0.8),  # share of the shorter side; the others are in the units of the stress test
     "softer": (0.2, 1.0),
     "compressed": (12, 50),
     "darker": (-2.5, -0.5),
     "brighter": (0.3, 1.4),
 }
 GEOMETRIC = {"cropped": (60, 95), "turned": (0, 30), "hidden": (5, 40), "far away": (40, 85)}
-"""Of whole photos alone: of a part of an animal nothing may be left."""
+"""Only for views of a whole photo: a small part of an animal could disappear."""
 OFTEN = {"softer": 2.0, "compressed": 2.0, "far away": 2.5}
 BY_KIND = {corruption.kind: corruption.corrupt for corruption in CORRUPTIONS}
 
@@ -39,9 +39,7 @@ Range = tuple[float, float]
 def view_pairs(
     photos: Sequence[np.ndarray], preprocess: Preprocess, *, batch: int, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Views of photos RGB uint8 [H, W, 3], as the teacher sees them and as the pupil does: float32 [B, 3, size, size]
-    each.
-    """
+    """Draw views of photos RGB uint8 [H, W, 3] for the teacher and for the pupil: float32 [B, 3, size, size] each."""
     teacher, pupil = [], []
     for _ in range(batch):
         view, whole = _view(photos, generator)
@@ -52,7 +50,7 @@ def view_pairs(
 
 
 def _view(photos: Sequence[np.ndarray], generator: np.random.Generator) -> tuple[np.ndarray, bool]:
-    """A view of a photo, and whether it shows most of it and nothing else."""
+    """Draw a view of a photo; also return whether it shows most of that photo and nothing else."""
     small, mixed = generator.random(2) < (SMALL, MIXED)
     view = _cropped(photos, SMALL_AREA if small else AREA, generator)
     if mixed:
@@ -66,7 +64,7 @@ def _view(photos: Sequence[np.ndarray], generator: np.random.Generator) -> tuple
 
 
 def _cropped(photos: Sequence[np.ndarray], areas: Range, generator: np.random.Generator) -> np.ndarray:
-    """So much of one of the photos, half of them mirrored."""
+    """Crop a share, drawn from ``areas``, of one of the photos; half of the crops are mirrored."""
     photo = photos[int(generator.integers(len(photos)))]
     area, shape = generator.uniform(*areas), np.exp(generator.uniform(-0.25, 0.25))
     height, width = (
@@ -79,7 +77,7 @@ def _cropped(photos: Sequence[np.ndarray], areas: Range, generator: np.random.Ge
 
 
 def _mixed(view: np.ndarray, other: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Two views of one size through each other (mixup), or side by side."""
+    """Blend two views of the same size (mixup), or put parts of them side by side."""
     if generator.random() < 0.5:
         share = generator.uniform(0.2, 0.8)
         return (view * share + other * (1 - share)).astype(np.uint8)
@@ -91,7 +89,7 @@ def _mixed(view: np.ndarray, other: np.ndarray, generator: np.random.Generator) 
 
 
 def _corrupted(view: np.ndarray, whole: bool, generator: np.random.Generator) -> np.ndarray:
-    """In one way or two, as in the stress test's first two steps and a little beyond."""
+    """Corrupt a view in one or two ways, about as much as the first two steps of the stress test or a little more."""
     ranges = PHOTOMETRIC | GEOMETRIC if whole else PHOTOMETRIC
     often = np.array([OFTEN.get(kind, 1.0) for kind in ranges])
     count = 2 if generator.random() < TWICE else 1

@@ -1,1 +1,1 @@
-"""What gpu_check.py measures."""
+"""The measurements of ``tools/gpu_check.py``."""

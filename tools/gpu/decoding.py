@@ -1,4 +1,4 @@
-"""JPEG decoding on the GPU by torchvision's nvJPEG, overlapped with the network, beside hierpets' own path."""
+"""Compare JPEG decoding on the GPU (torchvision's nvJPEG), overlapped with the network, with hierpets' own pipeline."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BATCH, WORKERS = 64, 4
 
 @dataclass(frozen=True)
 class Decoding:
-    """Photos per second: decoded by nvJPEG alone; with the network behind it; by hierpets, which decodes on the CPU.
-    ``same`` of ``photos`` have the same most probable leaf either way.
+    """Photos per second: decoded by nvJPEG alone; with the network after it; by hierpets, which decodes on the CPU.
+    ``same`` of ``photos`` have the same most probable leaf in both pipelines.
     """
 
     nvjpeg: float
@@ -54,7 +54,7 @@ def measure_decoding(predictor: Predictor, photos: Sequence[str]) -> Decoding:
 
 
 def _decoded(encoded: Sequence[torch.Tensor], preprocess: Preprocess) -> Iterator[torch.Tensor]:
-    """Batches float32 [B, 3, size, size] on the GPU; the next few are decoded while one is used."""
+    """Yield batches float32 [B, 3, size, size] on the GPU; the next few are decoded while one is used."""
     parts = [encoded[i : i + BATCH] for i in range(0, len(encoded), BATCH)]
     with ThreadPoolExecutor(WORKERS) as threads:
         yield from threads.map(lambda part: _decode(part, preprocess), parts)
@@ -72,7 +72,7 @@ def _decode(part: Sequence[torch.Tensor], preprocess: Preprocess) -> torch.Tenso
 
 
 def _squared(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
-    """float32 [1, 3, size, size] of uint8 [3, H, W], cropped as :func:`hierpets.data.transforms.apply` does."""
+    """Crop uint8 [3, H, W] as :func:`hierpets.data.transforms.apply` does, to float32 [1, 3, size, size]."""
     top, left, side = center_square(preprocess, *photo.shape[1:])
     square = photo[None, :, top : top + side, left : left + side].float()
     size = (preprocess.size, preprocess.size)
@@ -82,7 +82,7 @@ def _squared(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
 
 @torch.inference_mode()
 def _leaves(network: torch.nn.Module, encoded: Sequence[torch.Tensor], preprocess: Preprocess) -> torch.Tensor:
-    """The leaf of the largest logit of each photo, int64 [N], on the CPU."""
+    """Return the index of the largest leaf logit of each photo, int64 [N], on the CPU."""
     found = []
     for batch in _decoded(encoded, preprocess):
         with torch.autocast("cuda", torch.float16):

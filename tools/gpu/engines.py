@@ -1,4 +1,4 @@
-"""The network alone on a GPU, in each precision: whether it predicts as the CPU does, and how fast."""
+"""Measure the network alone on a GPU, in each precision: whether it predicts the same as the CPU, and how fast."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ __all__ = ["BATCH", "BATCHES_OF", "ROUNDS", "Row", "by_batch", "failures", "meas
 BATCH, BATCHES, SINGLES = 32, 24, 50
 BATCHES_OF = tuple(2**power for power in range(10))
 PHOTOS_OF = 2048  # photos per batch size
-ROUNDS = 8  # how often each photo is predicted: of few, there would hardly be more batches than threads
+ROUNDS = 8  # how often each photo is predicted: otherwise, few photos would hardly give more batches than threads
 
 
 @dataclass(frozen=True)
 class Row:
-    """One configuration. Times are of the network alone, copies included; ``stream`` is from path to prediction."""
+    """Results of one configuration. Times are of the network alone, copies included; ``stream`` is the whole
+    prediction.
+    """
 
     config: str
     parity: Parity
-    first_ms: float  # the first call, with all that is prepared then
+    first_ms: float  # the first call, including what it initializes
     latency_ms: float  # median at batch 1
-    alone: float  # photos per second at batch 32, each batch waited for
+    alone: float  # photos per second at batch 32, one batch after the other
     overlapped: float  # the same with several batches in flight
     stream: float  # photos per second, decoding included
-    unmixed: bool  # batches in flight gave what each gives alone
+    unmixed: bool  # batches in flight had the same results as one after the other
     memory_mb: float
 
 
 def measure(config: str, predictor: Predictor, reference: Predictor, photos: Sequence[str]) -> Row:
-    """Measure one configuration on photos; what is prepared at the first call is timed apart."""
+    """Measure one configuration on photos; the first call, which initializes much, is timed separately."""
     engine, size = predictor.engine, predictor.manifest.preprocess.size
     _forget_peak()
     _, first = timed(lambda: warm_up(engine, size, times=1))
@@ -50,9 +52,9 @@ def measure(config: str, predictor: Predictor, reference: Predictor, photos: Seq
     one, several = _noise(size, 1, SINGLES), _noise(size, BATCH, BATCHES)
     latency = statistics.median(timed(partial(engine, batch))[1] for batch in one)
     apart, alone = timed(lambda: [engine(batch) for batch in several])
-    _in_flight(engine, several)  # takes the pinned memory of all batches in flight, which is slow once
+    _in_flight(engine, several)  # allocates the pinned memory of all batches in flight, which is slow
     together, overlapped = timed(lambda: _in_flight(engine, several))
-    predictor.predict(photos)  # prepares batches of every size
+    predictor.predict(photos)  # initializes batches of every size
     many = [*photos] * ROUNDS
     return Row(
         config=config,
@@ -68,7 +70,7 @@ def measure(config: str, predictor: Predictor, reference: Predictor, photos: Seq
 
 
 def failures(rows: Sequence[Row]) -> list[str]:
-    """One sentence for each thing that is wrong. No other row may be slower than the first."""
+    """Return one sentence for each failed check. No row may be slower than the first one."""
     first = rows[0]
     wrong = [f"{row.config}: {row.parity.words()}" for row in rows if not row.parity.holds]
     wrong += [f"{row.config}: batches in flight differ from the same batches alone" for row in rows if not row.unmixed]
@@ -86,7 +88,7 @@ def failures(rows: Sequence[Row]) -> list[str]:
 
 
 def by_batch(predictor: Predictor) -> dict[int, float]:
-    """Photos per second of the network, copies overlapped, by the size of a batch."""
+    """Measure the photos per second of the network, copies overlapped, by batch size."""
     engine, size = predictor.engine, predictor.manifest.preprocess.size
     found = {}
     for batch in BATCHES_OF:
@@ -104,7 +106,7 @@ def _in_flight(engine: Engine, batches: Sequence[np.ndarray]) -> list[RawOutput]
 
 
 def _alike(a: RawOutput, b: RawOutput) -> bool:
-    # cuDNN may sum in another order; the rows of another photo are further away than this.
+    # cuDNN may sum in another order; rows of different photos differ by more than this.
     return all(np.allclose(x, y, rtol=1e-2, atol=1e-2 * np.abs(x).max()) for x, y in zip(a, b, strict=True))
 
 
@@ -114,9 +116,9 @@ def _noise(size: int, batch: int, count: int) -> list[np.ndarray]:
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What ``work`` gives, and its seconds."""
+    """Return the result of ``work``, and its seconds."""
     started = time.perf_counter()
-    done = work()  # an engine gives arrays, so a GPU has finished when it returns
+    done = work()  # an engine returns arrays, so the GPU has finished by then
     return done, time.perf_counter() - started
 
 

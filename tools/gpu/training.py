@@ -1,4 +1,4 @@
-"""Training on a GPU from end to end, beside a CPU: heads, fine-tuning in each precision, a kill and a resumption,
+"""Check training on a GPU against a CPU, end to end: heads, fine-tuning in each precision, resuming after a kill, and
 evaluation.
 """
 
@@ -22,12 +22,12 @@ __all__ = ["TrainingCheck", "check_training"]
 
 BACKBONE, EPOCHS = "efficientnet_lite0", 2
 PRECISIONS = ("f32", "bf16", "f16")
-ALIKE = 0.05  # how far a loss may be from that of a CPU, as a share of it
+ALIKE = 0.05  # largest relative difference of a loss from that on a CPU
 
 
 @dataclass(frozen=True)
 class TrainingCheck:
-    """One step: how many ``seconds`` it took, what came out (``result``), and whether that is right."""
+    """One step: its ``seconds``, its ``result`` in words, and whether that ``holds``: is as expected."""
 
     step: str
     seconds: float
@@ -36,11 +36,11 @@ class TrainingCheck:
 
 
 class Killed(Exception):
-    """Stands for a kill in the middle of a training."""
+    """Raised to simulate that a training is killed."""
 
 
 def check_training(data: str, folder: Path) -> Iterator[TrainingCheck]:
-    """Train on ``data`` (a folder, or ``demo``) into ``folder``; each check comes when it is done."""
+    """Train on ``data`` (a folder, or ``demo``) into ``folder``; yield each check when it is done."""
     heads = {device: _trained(data, folder / f"heads-{device}", "heads", device) for device in ("cpu", "cuda")}
     trained = {
         device: (_of_breeds(run.metrics["cross_validation"]), seconds) for device, (run, seconds) in heads.items()
@@ -52,7 +52,7 @@ def check_training(data: str, folder: Path) -> Iterator[TrainingCheck]:
 
 
 def _compared(step: str, name: str, found: dict[str, tuple[float, float]]) -> Iterator[TrainingCheck]:
-    """A check of each device, from its accuracy and seconds: all the same, but for a photo in a hundred."""
+    """Yield a check of each device from its accuracy and seconds: accuracies may differ by 0.01."""
     accuracies = [accuracy for accuracy, _ in found.values()]
     same = max(accuracies) - min(accuracies) <= 0.01
     for device, (accuracy, seconds) in found.items():
@@ -60,7 +60,7 @@ def _compared(step: str, name: str, found: dict[str, tuple[float, float]]) -> It
 
 
 def _finetuning(data: str, folder: Path) -> Iterator[TrainingCheck]:
-    """On the CPU, and in each precision on the GPU, where it is also killed and resumed."""
+    """Fine-tune on the CPU, and in each precision on the GPU, where a run is also killed and resumed."""
     _, exact, seconds = _finetuned(_settings(data, folder / "cpu", "finetune", "cpu") | _epochs("f32"))
     yield TrainingCheck(f"fine-tuning, cpu, f32, {EPOCHS} epochs", seconds, _words(exact), True)
     for precision in PRECISIONS:
@@ -69,21 +69,21 @@ def _finetuning(data: str, folder: Path) -> Iterator[TrainingCheck]:
         alike = all(abs(ours - theirs) <= ALIKE * theirs for ours, theirs in zip(losses, exact, strict=True))
         yield TrainingCheck(f"fine-tuning, cuda, {precision}, {EPOCHS} epochs", seconds, _words(losses), alike)
         resumed, again, seconds = _resumed(settings | {"out": folder / f"{precision}-killed"})
-        # The bundle alone would not do: where fine-tuning does not help, it holds what was there before.
+        # Comparing bundles is not enough: if fine-tuning does not help, a bundle has the weights from before it.
         equal = _digest(resumed) == _digest(whole) and again[-1] == losses[-1]
         step = f"the same, killed in the second and resumed, {precision}"
         yield TrainingCheck(step, seconds, "the same loss and bundle" if equal else "another loss or bundle", equal)
 
 
 def _finetuned(settings: dict[str, Any]) -> tuple[TrainResult, list[float], float]:
-    """What is trained, the validation log loss before and after each epoch, and the seconds."""
+    """Fine-tune; return the result, the validation log losses before and after each epoch, and the seconds."""
     events: list[dict[str, Any]] = []
     result, seconds = timed(partial(train, **settings, listener=events.append))
     return result, [event["nll"] for event in events if event["event"] == "epoch"], seconds
 
 
 def _resumed(settings: dict[str, Any]) -> tuple[TrainResult, list[float], float]:
-    """The same of a run that is killed in its last epoch and goes on."""
+    """Do the same with a run that is killed in its last epoch and then resumed."""
 
     def kill(task: str, done: int, total: int | None) -> None:
         if task == "fine-tuning steps" and done > 0.6 * (total or 0):
@@ -109,7 +109,7 @@ def _digest(run: TrainResult) -> str:
 
 
 def _trained(data: str, out: Path, recipe: str, device: str) -> tuple[TrainResult, float]:
-    """Trained with features of this device: the cache would give it those of another."""
+    """Train with a cache of its own for each device, so that no features of another device are used."""
     with patch.dict(os.environ, HIERPETS_CACHE=str(out.with_name(f"cache-{device}"))):
         return timed(lambda: train(**_settings(data, out, recipe, device)))
 

@@ -1,1 +1,1 @@
-"""The server beside the bulk path, for ``tools/load_test.py``."""
+"""Compare the server with ``hierpets predict FOLDER``, for ``tools/load_test.py``."""

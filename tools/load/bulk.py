@@ -1,6 +1,6 @@
-"""``python -m tools.load.bulk BUNDLE FOLDER``: predicts the folder into a JSONL file for each line on standard input.
+"""``python -m tools.load.bulk BUNDLE FOLDER``: predict the folder to a JSONL file for each line on standard input.
 
-The answer is a line of JSON: ``photos``, ``seconds``, and ``processor``, the seconds of this process on all cores.
+The reply is a line of JSON: ``photos``, ``seconds``, and ``processor``, the processor seconds of all cores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hierpets.workers import cores
 
 
 def main(bundle: str, folder: str) -> None:
-    """Answer until the input ends."""
+    """Reply until the input ends."""
     registry = load_registry()
     predictor = load(bundle, workers=cores(), registry=registry)
 

@@ -1,4 +1,4 @@
-"""What a photo costs in the server and on the bulk path, in turns, so that other work on the machine meets both."""
+"""Measure the cost of a photo in the server and on the bulk path, in turns, so that other load affects both alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cost(NamedTuple):
-    """Of one round: photos, seconds, and seconds of processor time."""
+    """The photos of one round, its seconds, and its seconds of processor time."""
 
     photos: float
     seconds: float
@@ -46,7 +46,7 @@ class Round(NamedTuple):
 
 @contextmanager
 def bulk_side(bundle: str, folder: Path) -> Iterator[Callable[[], Cost]]:
-    """A function that predicts the photos of a folder into a file, in a process of its own."""
+    """Start a process for the bulk path; yield a function that predicts the photos of a folder to a file in it."""
     command = [sys.executable, "-m", "tools.load.bulk", bundle, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdin is not None

@@ -1,7 +1,7 @@
-"""Time and peak memory of fitting LDA heads and OOD scorer, cross-validated, to ever more rows of features.
+"""Measure time and peak memory of fitting LDA heads and OOD scorer, cross-validated, to more and more rows of features.
 
-The rows are drawn from the features of real photos, each with a little noise. Each count is fitted by a process of its
-own, and the table goes to standard output, or between two comments of a page:
+The rows are drawn from the features of real photos, with a little noise added. Each count is fitted in a process of its
+own. The table is printed, or written between two comments of a page:
 
     python tools/measure/class_statistics.py --data DIR --counts 2000,20000,200000 --write docs/growing.md
 """
@@ -32,12 +32,12 @@ from hierpets.training.frozen.fitter import HeadFitter
 from tools.errors import in_one_line
 from tools.pages.marks import publish
 
-NOISE = 0.1  # of each feature's deviation, so that no two rows are the same
+NOISE = 0.1  # as a share of each feature's standard deviation, so that no two rows are the same
 CHUNK = 2000
 
 
 def draw(features: np.ndarray, labels: Labels, count: int) -> tuple[StoredRows, Labels]:
-    """``count`` rows in a file, and their labels."""
+    """Draw ``count`` rows into a file; return them and their labels."""
     generator, rows = np.random.default_rng(0), StoredRows(features.shape[1])
     chosen = generator.integers(len(features), size=count)
     deviation = NOISE * features.std(axis=0)
@@ -49,7 +49,7 @@ def draw(features: np.ndarray, labels: Labels, count: int) -> tuple[StoredRows, 
 
 
 def measure(data: str, backbone: str, count: int) -> str:
-    """A row of the table: rows, seconds, and peak memory in MB before the fit and after it."""
+    """Fit ``count`` rows; return a row of the table: rows, seconds, and peak memory in MB before and after the fit."""
     config = TrainConfig()
     index, registry = read_index(data), load_registry(None)
     built, _ = build_backbone(registry, backbone, {})
@@ -64,7 +64,7 @@ def measure(data: str, backbone: str, count: int) -> str:
 
 @in_one_line
 def main() -> int:
-    """Fit heads to more and more photos, each in a process of its own, and print or write what that took."""
+    """Fit heads to more and more rows, each count in a process of its own, and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labeled photos")
     parser.add_argument("--backbone", default="efficientnet_lite2")

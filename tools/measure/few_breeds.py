@@ -1,11 +1,11 @@
-"""How often a model of few breeds names one for a dog of another breed. docs/experiments.md has the answer.
+"""Measure how often a model of few breeds names one of them for a dog of another breed (docs/experiments.md).
 
     python tools/measure/few_breeds.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --unlisted ../shared/data/unseen-breeds [--write docs/experiments.md]
 
-Models are trained on a few photos each of some breeds of dogs, drawn by chance. They are asked about photos of these
-breeds from elsewhere, about dogs of the other breeds, and about dogs of breeds that are in neither: with thresholds of
-one half at least, as they are, and with those that alpha alone asks for.
+Models are trained on a few photos each of some random breeds of dogs. They then predict photos of these breeds from
+elsewhere, dogs of the other breeds, and dogs of breeds in neither data set: with thresholds of at least one half, as
+hierpets uses them, and with thresholds by alpha alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def dogs(source: str) -> list[PhotoRecord]:
-    """The photos of dogs, those of every breed in turn."""
+    """Return the photos of dogs, alternating between breeds."""
     return [record for record in draw_evenly(read_index(source)) if record.species == SPECIES]
 
 
@@ -58,8 +58,8 @@ def measure(
     elsewhere: Sequence[PhotoRecord],
     unlisted: Sequence[PhotoRecord],
 ) -> list[list[float]]:
-    """For each kind of thresholds, in percent: photos of the breeds from elsewhere that are named, and of these wrong;
-    dogs of the other breeds that are named, and those of breeds that are in neither.
+    """Train on ``breeds``; return for both kinds of thresholds, in percent: photos of these breeds from elsewhere that
+    are named a breed, the wrong ones of these, and dogs of the other breeds and of unlisted breeds that are named one.
     """
     own = [record for record in data if record.breed in breeds]
     others = [record for record in data if record.breed not in breeds][:OTHERS]
@@ -79,7 +79,7 @@ def measure(
 
 @contextmanager
 def at_least(least: float) -> Iterator[None]:
-    """Thresholds are no lower than this."""
+    """Replace the lowest threshold by ``least``."""
     before, policy.LEAST_PROBABILITY = policy.LEAST_PROBABILITY, least
     try:
         yield
@@ -88,7 +88,7 @@ def at_least(least: float) -> Iterator[None]:
 
 
 def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:
-    """A CSV of photos and labels."""
+    """Write a CSV of photos and labels; return its path."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "species", "breed"))
@@ -97,7 +97,7 @@ def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:
 
 
 def describe(rows: Sequence[tuple[int, np.ndarray]]) -> str:
-    """A table, and how it came about."""
+    """Return the table, and a sentence on how it was measured."""
     lines = [
         f"{PHOTOS} photos of each breed, {DRAWS} draws of breeds of dogs, recipe heads, alpha "
         f"{policy.DEFAULT_ALPHA:g}. Each cell has thresholds by alpha alone, and thresholds of one half at least.",

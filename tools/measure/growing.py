@@ -1,13 +1,13 @@
-"""How close growing comes to training anew, what it costs the old breeds, and how long it takes.
+"""Measure how close growing comes to retraining, what it costs the old breeds, and how long it takes.
 
     python tools/measure/growing.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --bundle RUN/bundle --species ../shared/data/horses --few BREEDS --write docs/growing.md
 
-Ten breeds at a time are kept from a fit to ``--data``, then grown from ten photos of each, with statistics that were
-packed as a bundle packs them; beside it heads are fitted to all these photos at once. A third part is judged that
-neither saw, and the photos from elsewhere. Then ``--bundle`` is grown by every second photo of ``--species``, and asked
-about the others; by one photo of it up to 31, and asked about 100 others; and by three, five and ten photos of each
-breed of ``--few``, of which five others are asked. Without ``--write`` the text goes to standard output.
+Ten breeds at a time are left out of a fit to ``--data``, then grown from ten photos of each, with statistics that were
+packed as in a bundle. For comparison, heads are fitted to all these photos at once. Both are evaluated on photos that
+neither saw, and on the photos from elsewhere. Then ``--bundle`` is grown by every second photo of ``--species`` and
+evaluated on the others; by 1 to 31 photos of it, and evaluated on 100 others; and by three, five and ten photos of each
+breed of ``--few``, and evaluated on five others. Without ``--write`` the text is printed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
-FEW, ASKED = (3, 5, 10), 5  # photos of each breed
+FEW, ASKED = (3, 5, 10), 5  # photos of each breed: learned, and evaluated on
 FEW_OF_SPECIES, ASKED_OF_SPECIES = (1, 3, 5, 8, 10, 20, 31), 100
 
 
@@ -59,7 +59,7 @@ class Photos(NamedTuple):
 
 
 class Round(NamedTuple):
-    """One choice of breeds, on one set of photos: shares."""
+    """The shares measured for one choice of breeds on one set of photos."""
 
     equal: float
     changed: float
@@ -70,20 +70,20 @@ class Round(NamedTuple):
 
 
 def statistics(photos: Photos, rows: np.ndarray, leaves: tuple[Leaf, ...], weights: np.ndarray) -> ClassStatistics:
-    """Of some of the photos; ``weights`` [L] by leaf."""
+    """Return the class statistics of the photos ``rows``, with ``weights`` [L] by leaf."""
     leaf = photos.leaf[rows]
     return ClassStatistics.of(photos.features[rows], leaf, weights[leaf], leaves)
 
 
 def top(known: ClassStatistics, photos: Photos, leaves: tuple[Leaf, ...]) -> np.ndarray:
-    """The most probable leaf of each photo, int [N]."""
+    """Return the most probable leaf of each photo, int [N]."""
     at = np.array([leaves.index(label) for label in known.labels])
     best: np.ndarray = at[fit_lda(known, known.labels, shrinkage=SHRINKAGE)(photos.features).argmax(axis=1)]
     return best
 
 
 def one_round(photos: Photos, elsewhere: Photos, tree: Taxonomy, index: PhotoIndex, seed: int) -> Iterator[Round]:
-    """Grow by ten breeds, and judge on the held-out fold, then on the photos from elsewhere."""
+    """Grow by ten breeds; evaluate on the held-out fold, then on the photos from elsewhere."""
     generator, leaves = np.random.default_rng(seed), tree.leaves
     new = generator.choice(len(leaves), BREEDS, replace=False)
     test = assign_folds(index.labels(), folds=5, seed=seed) == 0
@@ -114,7 +114,7 @@ def one_round(photos: Photos, elsewhere: Photos, tree: Taxonomy, index: PhotoInd
 
 
 def breeds_table(data: str, elsewhere: str, backbone: str) -> str:
-    """Markdown: the means over the choices of breeds."""
+    """Return a Markdown table of the means over the choices of breeds."""
     index, others = read_index(data), read_index(elsewhere)
     others = replace(others, taxonomy=index.taxonomy)
     built, _ = build_backbone(load_registry(None), backbone, {})
@@ -130,7 +130,7 @@ def breeds_table(data: str, elsewhere: str, backbone: str) -> str:
 
 
 def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
-    """Grow a bundle by every second photo of a folder and say what it makes of the others."""
+    """Grow a bundle by every second photo of a folder; return a Markdown table of its answers for the others."""
     with tempfile.TemporaryDirectory() as scratch:
         new, asked = Path(scratch) / "new", []
         for number, record in enumerate(read_index(species).records):
@@ -165,22 +165,22 @@ def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
 
 
 def few_of_species_table(bundle: Path, species: Path) -> str:
-    """Markdown: what a bundle makes of a species that it was taught by a few photos, in as many choices of photos as
-    there are ``SEEDS``.
+    """Return a Markdown table of the answers for a species that a bundle was grown by from a few photos, as means over
+    ``SEEDS`` random choices of photos.
     """
     lines = ["| photos given | learned | told as the species | as another | unknown |", "|---|---|---|---|---|"]
     records = read_index(species).records
     for few in (0, *FEW_OF_SPECIES):
-        rounds = [_told(few, bundle, records, seed) for seed in range(SEEDS if few else 1)]
+        rounds = [_answers_for_species(few, bundle, records, seed) for seed in range(SEEDS if few else 1)]
         learned, *shares = np.mean(rounds, axis=0)
         cells = [f"{few or 'none'}", f"{learned:.0f}", *(f"{share:.0%}" for share in shares)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _told(few: int, bundle: Path, records: Sequence[PhotoRecord], seed: int) -> tuple[float, ...]:
-    """How many of ``few`` photos were learned, and of others the shares that are told as their species, as another, and
-    as unknown.
+def _answers_for_species(few: int, bundle: Path, records: Sequence[PhotoRecord], seed: int) -> tuple[float, ...]:
+    """Return how many of ``few`` photos were learned, and the shares of other photos that are answered with their
+    species, with another one, and as unknown.
     """
     mixed = [records[at] for at in np.random.default_rng(seed).permutation(len(records))]
     asked, learned = mixed[:ASKED_OF_SPECIES], 0
@@ -198,8 +198,9 @@ def _told(few: int, bundle: Path, records: Sequence[PhotoRecord], seed: int) -> 
 
 
 def few_table(bundle: Path, breeds: Path) -> str:
-    """Markdown: how many photos of a breed are named, and right, after growing by a few; those that pretraining knows
-    and the others, each grown together, in as many choices of photos as there are ``SEEDS``.
+    """Return a Markdown table of how many photos are named a breed, and how many of these correctly, after growing by a
+    few photos of each breed. Breeds known from pretraining and the others are grown separately, with ``SEEDS`` random
+    choices of photos.
     """
     photos: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
     for record in read_index(breeds).records:
@@ -220,7 +221,7 @@ def few_table(bundle: Path, breeds: Path) -> str:
 
 
 def _named(few: int, bundle: Path, photos: dict[Leaf, list[PhotoRecord]]) -> str:
-    """Of other photos, the share that a bundle grown by ``few`` of each breed names, and how many are right."""
+    """Return the share of other photos that a bundle grown by ``few`` of each breed names, and how many are right."""
     right = []
     for seed in range(SEEDS):
         order = np.random.default_rng(seed)
@@ -238,21 +239,21 @@ def _named(few: int, bundle: Path, photos: dict[Leaf, list[PhotoRecord]]) -> str
 
 
 def _link(record: PhotoRecord, folder: Path) -> None:
-    """A photo in the folder of its label."""
+    """Link a photo into the folder of its label."""
     link = folder.joinpath(*filter(None, (record.species, record.breed)), Path(record.path).name)
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(Path(record.path).resolve())
 
 
 def _answer(prediction: Prediction) -> tuple[str | None, ...]:
-    """What is said: nothing of the species where it is unknown."""
+    """Return the level, the species unless that is unknown, and the breed."""
     level = prediction.level
     return level, None if level == "unknown" else prediction.species, prediction.breed
 
 
 @in_one_line
 def main() -> int:
-    """Grow bundles by each breed, and print or write what came of it."""
+    """Run all measurements and print or write the text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labeled photos of many breeds")
     parser.add_argument("--elsewhere", required=True, help="labeled photos of the same breeds from another source")

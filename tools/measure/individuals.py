@@ -1,13 +1,13 @@
-"""What several photos of each animal do to numbers, and whether it is noticed. docs/data.md has the answer.
+"""Measure how several photos of the same animal bias accuracies, and whether they are detected (docs/data.md).
 
     python tools/measure/individuals.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         [--write docs/experiments.md]
 
-A few photos of each breed are taken for animals, and some shots made of each: cut out a little differently, turned,
-brighter or darker. Heads are cross-validated on the shots, with the shots of an animal dealt out one by one, with those
-that are found to be too alike kept together, and with all of an animal kept together; the other photos of the breeds
-say what heads fitted to all shots are worth. Of photos from elsewhere, on which nothing was chosen and nothing is
-fitted, it is only told which shots are found together.
+A few photos of each breed stand for animals, and several shots are made of each: cropped a little differently, rotated,
+brighter or darker. Heads are cross-validated on the shots: with the shots of an animal spread over the folds, with
+shots that are detected as too alike kept in one fold, and with all shots of an animal kept in one fold. The other
+photos of the breeds show the true accuracy of heads fitted to all shots. Photos from elsewhere, which nothing was
+chosen on or fitted to, only measure the detection of shots.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> int:
     """Print or write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, each photo of another animal")
-    parser.add_argument("--elsewhere", required=True, help="photos of other sources, to look for shots of")
+    parser.add_argument("--elsewhere", required=True, help="photos of other sources, to measure how shots are detected")
     parser.add_argument("--write", type=Path, help="the page that keeps the table")
     given = parser.parse_args()
     index, others = read_index(given.data), read_index(given.elsewhere)
@@ -65,8 +65,8 @@ def main() -> int:
 
 
 def take_shots(index: PhotoIndex, folder: Path, most: int) -> Iterator[PhotoRecord]:
-    """Shots of the first photos of each breed in random order, so many at most, written to the folder; the individual
-    is the photo.
+    """Write shots of at most ``most`` random photos of each breed to the folder; yield their records, each with its
+    photo as the individual.
     """
     taken: dict[object, int] = {}
     for number, record in enumerate(draw_evenly(index)):
@@ -80,8 +80,8 @@ def take_shots(index: PhotoIndex, folder: Path, most: int) -> Iterator[PhotoReco
 
 
 def take_shot(photo: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A photo [H, W, 3] as another of a burst might show the same: 82 to 98% of each side, up to 6 degrees, 10% of
-    contrast and 12 of 255 of brightness.
+    """Change a photo [H, W, 3] like another one of the same burst: crop to 82 to 98% of each side, rotate by up to 6
+    degrees, change contrast by up to 10% and brightness by up to 12 of 255.
     """
     height, width = (int(side * generator.uniform(0.82, 0.98)) for side in photo.shape[:2])
     top, left = generator.integers(0, photo.shape[0] - height + 1), generator.integers(0, photo.shape[1] - width + 1)
@@ -95,7 +95,7 @@ Measured = dict[str, float]
 
 
 def measure(index: PhotoIndex, shots: PhotoIndex, name: str) -> tuple[str, Measured]:
-    """Means over draws of other animals, percent."""
+    """Measure one backbone; return its name, and means in percent over draws of different animals."""
     extractor = FeatureExtractor(build_backbone(load_registry(), name, {})[0])
     of_photos, of_shots = extractor.features(index.paths), extractor.features(shots.paths)
     order = {path: number for number, path in enumerate(dict.fromkeys(r.individual for r in shots.records))}
@@ -115,7 +115,7 @@ def measure(index: PhotoIndex, shots: PhotoIndex, name: str) -> tuple[str, Measu
 def judge(
     shots: np.ndarray, labels: Labels, found: np.ndarray, others: np.ndarray, true: Labels, index: PhotoIndex
 ) -> Measured:
-    """What cross-validation says under each grouping, what other photos say, and which shots were found together."""
+    """Return the cross-validated accuracy by grouping, the accuracy on other photos, and how shots are grouped."""
     alone = replace(labels, groups=None)
     accuracies = {
         "apart": cross_validate(shots, alone, index),
@@ -148,7 +148,7 @@ def compare(labels: Labels, found: np.ndarray) -> Measured:
 
 
 def cross_validate(features: np.ndarray, labels: Labels, index: PhotoIndex) -> float:
-    """The accuracy of breeds of photos that the heads did not see."""
+    """Return the cross-validated breed accuracy."""
     folds = assign_folds(labels, folds=FOLDS, seed=0)
     right = np.zeros(len(labels), bool)
     for fold in range(FOLDS):
@@ -159,14 +159,14 @@ def cross_validate(features: np.ndarray, labels: Labels, index: PhotoIndex) -> f
 
 
 def fit(features: np.ndarray, labels: Labels, index: PhotoIndex) -> Linear:
-    """A head of breeds."""
+    """Fit a head for breeds."""
     leaves = index.taxonomy.leaves
     statistics = ClassStatistics.of(features, labels.leaf, breed_balanced(labels), leaves)
     return fit_lda(statistics, leaves, shrinkage=HeadSpec().shrinkage)
 
 
 def describe(rows: list[tuple[str, Measured]]) -> str:
-    """A table."""
+    """Return the table, and a sentence on how it was measured."""
     lines = [
         f"{ANIMALS} animals of each breed with {SHOTS} shots each, {DRAWS} draws of other animals; LDA, accuracy of "
         "breeds in percent, cross-validated on the shots and measured on the photos of all other animals. The last "
@@ -183,7 +183,7 @@ def describe(rows: list[tuple[str, Measured]]) -> str:
 
 
 def describe_elsewhere(rows: list[tuple[str, Measured]], photos: int) -> str:
-    """A sentence for each backbone."""
+    """Return a sentence with the results of each backbone."""
     found = "; ".join(
         f"{name}: {row['with another']:.1f}% with another shot of the same photo, {row['with a stranger']:.1f}% with "
         "one of another photo"

@@ -1,10 +1,10 @@
-"""What an installation of hierpets weighs, and how soon it answers: for README.
+"""Measure the size of an installation of hierpets, and how long its first prediction takes (README.md).
 
 python tools/measure/install.py PYTHON...
 
-Each PYTHON is that of an environment with hierpets in it. The size is that of hierpets and of what it requires, with
-the extra `serve`, as far as it is installed; the time is that of `hierpets predict` for one photo, as a whole process,
-with an empty cache and with one that an earlier run has filled: the shortest of three.
+Each PYTHON belongs to an environment in which hierpets is installed. The size is that of hierpets and its requirements,
+including those of the extra `serve` that are installed. The time is that of a process of `hierpets predict` with one
+photo, the shortest of three: with an empty cache, and with a cache from an earlier run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 ROUNDS = 3
 PHOTO = "demo:dog/pug/1"
 
-# Runs in the environment that is measured, which may lack everything but hierpets.
+# Runs in the measured environment, which may have no packages but hierpets and its requirements.
 WEIGH = """
 import json, re
 from importlib.metadata import PackageNotFoundError, distribution
@@ -46,14 +46,14 @@ print(json.dumps(sizes))
 
 
 def weigh(python: Path) -> dict[str, int]:
-    """Bytes of each distribution."""
+    """Return the bytes of each distribution."""
     done = subprocess.run([python, "-c", WEIGH], capture_output=True, text=True, check=True, cwd="/")
     sizes: dict[str, int] = json.loads(done.stdout)
     return sizes
 
 
 def seconds(python: Path, cache: str) -> float:
-    """Of one prediction as a whole process."""
+    """Return the seconds of a process that predicts one photo."""
     start = time.perf_counter()
     command: list[str | Path] = [python, "-m", "hierpets", "predict", PHOTO]
     subprocess.run(command, capture_output=True, check=True, cwd="/", env={**os.environ, "HIERPETS_CACHE": cache})
@@ -61,9 +61,9 @@ def seconds(python: Path, cache: str) -> float:
 
 
 def measure(python: Path) -> str:
-    """One line of what was measured."""
+    """Measure one environment; return a line of results."""
     sizes, times = weigh(python), []
-    seconds(python, os.devnull)  # reads the files once, and writes bytecode
+    seconds(python, os.devnull)  # fills the system's file cache and writes bytecode
     for _ in range(ROUNDS):
         with TemporaryDirectory() as cache:
             times.append((seconds(python, cache), seconds(python, cache)))

@@ -1,10 +1,10 @@
-"""How near int8 is to float32, for each folder of photos, and how long the network takes. docs/experiments.md has it.
+"""Measure how close int8 is to float32 for each folder of photos, and how fast the network is (docs/experiments.md).
 
     python tools/measure/integers.py --photos ../shared/data/elsewhere ../shared/data/horses \
         --bundles BEFORE NOW [--write docs/experiments.md]
 
-The bundles hold one model, quantized in several ways, and the first gives float32. ``ONEDNN_MAX_CPU_ISA`` in the
-environment, as AVX512_CORE_VNNI, holds the processor to older instructions. No labels are read.
+The bundles contain the same model, quantized in different ways; the first also provides float32. The environment
+variable ``ONEDNN_MAX_CPU_ISA``, e.g. AVX512_CORE_VNNI, limits the processor to older instructions. Labels are ignored.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Network = Callable[[np.ndarray], RawOutput]
 
 
 class Row(NamedTuple):
-    """What int8 makes of some photos: the share whose top leaf is the same, the distance of features as a share of
-    their length, and by how much the pet score is larger in the mean.
+    """Int8 compared with float32: the share of photos with the same top leaf, the distance of features as a share of
+    their length, and the mean increase of the pet score.
     """
 
     same: float
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def network(bundle: Path, precision: Precision) -> Network:
-    """The network of a bundle on one core."""
+    """Load the network of a bundle on one core."""
     request = compile_model(adapted(bundle / GRAPH, precision), precision, threads=1).create_infer_request()
 
     def compute(square: np.ndarray) -> RawOutput:
@@ -77,32 +77,32 @@ def network(bundle: Path, precision: Precision) -> Network:
 
 
 def outputs(compute: Network, squares: Sequence[np.ndarray]) -> RawOutput:
-    """Of all photos, in one piece."""
+    """Compute the outputs for all photos, concatenated."""
     return RawOutput(*map(np.concatenate, zip(*map(compute, squares), strict=True)))
 
 
 def compare(found: RawOutput, expected: RawOutput) -> Row:
-    """Of int8 and float32 for the same photos."""
+    """Compare the outputs of int8 and float32 for the same photos."""
     distance = np.linalg.norm(found.features - expected.features) / np.linalg.norm(expected.features)
     same = np.mean(found.leaf.argmax(axis=1) == expected.leaf.argmax(axis=1))
     return Row(float(same), float(distance), float(np.mean(found.scores[:, 0] - expected.scores[:, 0])))
 
 
 def durations(networks: Sequence[Network], square: np.ndarray) -> list[float]:
-    """The median time of each as a share of the first's, in turns."""
+    """Time the networks in turns; return the median time of each as a share of the first one's."""
     seconds = np.array([[measure(compute, square) for compute in networks] for _ in range(REPEATS)])
     return [float(share) for share in np.median(seconds / seconds[:, :1], axis=0)]
 
 
 def measure(compute: Network, square: np.ndarray) -> float:
-    """The seconds that one photo takes."""
+    """Return the seconds for one photo."""
     begin = time.perf_counter()
     compute(square)
     return time.perf_counter() - begin
 
 
 def describe(bundles: Sequence[Path], rows: dict[str, list[Row]], shares: Sequence[float]) -> str:
-    """A table, with a row for each folder and bundle."""
+    """Return a table with a row for each folder and bundle."""
     held = os.environ.get("ONEDNN_MAX_CPU_ISA", "all that this processor has")
     times = ", ".join(f"{bundle.name} {share:.2f}" for bundle, share in zip(bundles, shares[1:], strict=True))
     lines = [

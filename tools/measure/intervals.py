@@ -1,9 +1,9 @@
-"""How often the interval of balanced accuracy holds the truth, where it is known. docs/metrics.md has it.
+"""Measure how often the interval of balanced accuracy contains the true value (docs/metrics.md).
 
     python tools/measure/intervals.py [--write docs/metrics.md]
 
-Photos of classes with a known recall are drawn again and again, also of animals whose photos are alike, and the 95%
-intervals of the bootstrap, of Wilson, and of both, which is what metrics.json gives, are asked for that recall.
+Predictions for classes with a known recall are simulated, also for animals whose photos are alike. For each draw it is
+checked whether the 95% interval of the bootstrap, of Wilson, and of both, as in metrics.json, contains that recall.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DRAWS, RESAMPLES = 2000, 400
 
 
 class Case(NamedTuple):
-    """Classes of so many photos each, of a recall; ``shots`` photos of each animal, of which a share are alike."""
+    """Classes with their ``photos`` and ``recalls``; ``shots`` photos of each animal, a share of them ``alike``."""
 
     words: str
     photos: tuple[int, ...]
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def coverage(case: Case, *, draws: int = DRAWS, resamples: int = RESAMPLES) -> np.ndarray:
-    """float [3]: how often the intervals of the bootstrap, of Wilson and of both hold the mean recall."""
+    """Return how often the intervals of the bootstrap, of Wilson and of both contain the mean recall, float [3]."""
     classes = np.repeat(np.arange(len(case.photos)), case.photos)
     groups = np.arange(len(classes)) // case.shots
     weights, rng = balanced_weights(classes), np.random.default_rng(0)

@@ -1,7 +1,7 @@
-"""Peak memory of ``hierpets predict --out`` on 500 and on 20,000 photos, and their ratio.
+"""Measure the peak memory of ``hierpets predict --out`` on 500 and on 20,000 photos, and their ratio.
 
-The photos are links to those of ``--photos``, or to synthetic images. Each count is predicted by a process of its own,
-and the table goes to standard output:
+The photos are links to those of ``--photos``, or to synthetic images. Each count is predicted in a process of its own.
+The table is printed:
 
     python tools/measure/memory.py
     python tools/measure/memory.py --photos DIR --counts 500,20000 --format parquet
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
 
 
 def draw(folder: Path) -> list[Path]:
-    """Synthetic images as files."""
+    """Write synthetic images; return their paths."""
     folder.mkdir()
     paths = []
     for number, photo in enumerate(islice(cycle(demo_index().paths), SYNTHETIC)):
@@ -51,7 +51,7 @@ def draw(folder: Path) -> list[Path]:
 
 
 def spread(sources: list[Path], folder: Path, count: int) -> Path:
-    """A folder of ``count`` links to the sources, in subfolders."""
+    """Fill a folder with ``count`` links to the sources, in subfolders; return it."""
     for number, source in enumerate(islice(cycle(sources), count)):
         place = folder / f"{number // FOLDER:04}" / f"{number:07}{source.suffix}"
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -60,9 +60,9 @@ def spread(sources: list[Path], folder: Path, count: int) -> Path:
 
 
 def measure(photos: Path, out: Path, options: list[str]) -> tuple[float, float]:
-    """Peak resident megabytes and seconds of one run.
+    """Return the peak resident memory in MB and the seconds of one run.
 
-    Another process waits for it, because the peak of children is that of the largest so far.
+    An extra process waits for the run, because the system reports the peak only as that of the largest child so far.
     """
     command = [sys.executable, "-m", "hierpets", "predict", str(photos), "--out", str(out), *options]
     begin = time.perf_counter()
@@ -73,7 +73,7 @@ def measure(photos: Path, out: Path, options: list[str]) -> tuple[float, float]:
 
 
 def watch(command: list[str]) -> int:
-    """Run a command and write its peak in megabytes."""
+    """Run a command and print its peak memory in MB."""
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
     unit = 2**20 if sys.platform == "darwin" else 2**10
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit)
@@ -81,7 +81,7 @@ def watch(command: list[str]) -> int:
 
 
 def table(rows: list[Measured]) -> str:
-    """Markdown, with the peak as a share of the first row's."""
+    """Return a Markdown table, with each peak as a multiple of the first one."""
     lines = ["| photos | peak memory, MB | of the first | photos per second |", "|---|---|---|---|"]
     for row in rows:
         share = row.megabytes / rows[0].megabytes
@@ -91,14 +91,14 @@ def table(rows: list[Measured]) -> str:
 
 @in_one_line
 def main() -> int:
-    """Measure the memory of predicting more and more photos."""
+    """Measure the memory for each count; fail if it exceeds ``--most`` times that of the first."""
     if sys.argv[1:2] == ["--watch"]:
         return watch(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of photos; synthetic images when omitted")
+    parser.add_argument("--photos", type=Path, help="a folder of photos; default: synthetic images")
     parser.add_argument("--counts", default="500,20000")
     parser.add_argument("--format", default="jsonl", choices=["jsonl", "csv", "parquet"])
-    parser.add_argument("--model", help="a bundle; the released one when omitted")
+    parser.add_argument("--model", help="a bundle; default: the released one")
     parser.add_argument("--registry", help="a registry.yaml")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--most", type=float, default=1.1, help="the largest ratio that passes")

@@ -1,4 +1,4 @@
-"""The photos that a measurement asks about, and what is counted of the answers."""
+"""Arguments for the photos of a measurement, and shares of the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOURCES = {
 
 
 def read_arguments(description: str | None, *sources: str) -> argparse.Namespace:
-    """The places of these :data:`SOURCES`, and the page to ``write``, None to print."""
+    """Parse the paths of these :data:`SOURCES`, and ``write``, the page to write; None to print."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for source in sources:
         parser.add_argument(f"--{source}", required=True, help=SOURCES[source])
@@ -32,11 +32,11 @@ def read_arguments(description: str | None, *sources: str) -> argparse.Namespace
 
 
 def share_named(predictions: Sequence[Prediction]) -> float:
-    """Of the photos, percent."""
+    """Return the percentage of photos that are named a breed."""
     return 100 * float(np.mean([one.level == "breed" for one in predictions]))
 
 
 def share_right(predictions: Sequence[Prediction], records: Sequence[PhotoRecord]) -> float:
-    """Of those that are named, percent."""
+    """Return the percentage of correct breeds among the photos that are named one."""
     pairs = zip(predictions, records, strict=True)
     return 100 * float(np.mean([one.breed == record.breed for one, record in pairs if one.level == "breed"]))

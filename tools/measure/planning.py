@@ -1,9 +1,9 @@
-"""Does what the last photos of a breed brought tell what ten more bring? docs/plan.md has the numbers.
+"""Measure whether the gain from the last photos of a breed predicts the gain from ten more (docs/plan.md).
 
     python tools/measure/planning.py --data ../shared/data/pets
 
-24 photos of each breed are planned with; ten more are then given to one breed after the other that has more, and the
-rest of its photos judge them.
+The gains are planned with 24 photos of each breed. Then each breed with enough photos gets ten more, and its remaining
+photos measure the gain.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics
 from tools.errors import in_one_line
 
-HELD = 24  # photos of each breed that are planned with
-LEAST = 80  # photos of a breed that can tell what ten more bring
+HELD = 24  # photos of each breed to plan with
+LEAST = 80  # photos a breed needs for measuring the gain from ten more
 
 
 @in_one_line
 def main() -> None:
-    """Print both gains of each breed, and how well they agree."""
+    """Print both gains of each breed, and their rank correlation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--draws", type=int, default=6)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def read_features(data: str) -> FeatureSet:
-    """All photos as features of the default backbone."""
+    """Read all photos as features of the default backbone."""
     registry, config = load_registry(), TrainConfig()
     photos = read_photos(data, registry)
     choice = BackboneChoice(name=DEFAULT_BACKBONE)
@@ -61,7 +61,7 @@ def read_features(data: str) -> FeatureSet:
 
 
 def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, float]]]:
-    """By label: what its last ten of 24 photos brought, and what ten more bring."""
+    """Yield for each label the gain from the last ten of 24 photos, and the gain from ten more."""
     rank = np.zeros(len(photos), int)
     order = np.random.default_rng(seed).permutation(len(photos))
     leaf, leaves = photos.labels.leaf, photos.taxonomy.leaves

@@ -1,9 +1,9 @@
-"""What a second look changes: who is asked about again and refused, how many breeds are right, and corrupted photos.
+"""Measure what a second look changes: the photos that get one, the refused ones, and accuracy, also under corruption.
 
     python tools/measure/second_look.py --data ../shared/data [--bundle runs/pets/bundle] [--write docs/experiments.md]
 
 ``--data`` holds ``pets``, ``elsewhere``, ``unseen-breeds/dog`` and ``unseen-breeds/cat``, ``horses`` and ``not-pets``.
-Without ``--write`` the text goes to standard output.
+Without ``--write`` the text is printed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GROUPS = {
 
 
 class Counted(Detector):
-    """The detector, and how often it was ``asked``."""
+    """A detector that counts its calls in ``asked``."""
 
     asked = 0
     _counting = threading.Lock()
@@ -53,13 +53,13 @@ class Counted(Detector):
 
 
 def refused(found: list[Prediction]) -> float:
-    """The share of photos that are called no known pet."""
+    """Return the share of photos that are refused as no known pet."""
     decisions = [one.decision for one in found]
     return float(np.mean([one is not None and one.source == "not_a_known_pet" for one in decisions]))
 
 
 def groups(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> Iterator[str]:
-    """Which photos are looked at again, and which are refused."""
+    """Yield a table of the shares of photos that are looked at again, and that are refused."""
     yield "| photos | number | the detector is asked | the network is asked again | refused at one look | at two |"
     yield "|---|---|---|---|---|---|"
     for name, folder in GROUPS.items():
@@ -72,7 +72,7 @@ def groups(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> 
 
 
 def accuracies(once: Metrics, twice: Metrics) -> Iterator[str]:
-    """What is right of photos from elsewhere, and of some of them as the stress test corrupts them."""
+    """Yield a table of accuracies on photos from elsewhere, unchanged and corrupted by the stress test."""
     yield "| photos from elsewhere | breeds right | at two looks | named | at two looks | covered | at two looks |"
     yield "|---|---|---|---|---|---|---|"
     for (name, one), (_, two) in zip(_under_stress(once), _under_stress(twice), strict=True):
@@ -92,7 +92,7 @@ def _under_stress(metrics: Metrics) -> Iterator[tuple[str, StressScores]]:
 
 
 def page(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> str:
-    """Both tables."""
+    """Return both tables."""
     measured = [evaluate(one, data / "elsewhere", stress=True).metrics for one in (once, twice)]
     right = " and ".join(f"{one.breed.accuracy:.1%}" for one in measured if one.breed is not None)
     said = f"Of all photos from elsewhere {right} of breeds are right, at one look and at two."
@@ -101,7 +101,7 @@ def page(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> st
 
 @in_one_line
 def main() -> None:
-    """Predict all photos at one look and at two, and print or write the tables."""
+    """Predict all photos with one look and with two, and print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="default: the released one")
     parser.add_argument("--data", type=Path, required=True)

@@ -1,13 +1,12 @@
-"""How often a model of few breeds takes an animal of another breed for another species. docs/experiments.md has the
-answer.
+"""Measure how often a model of few breeds predicts the wrong species for an animal of another breed
+(docs/experiments.md).
 
     python tools/measure/species.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --unlisted ../shared/data/unseen-breeds --horses ../shared/data/horses [--write docs/experiments.md]
 
-Models are trained on a few photos each of some breeds of cats and as many of dogs, drawn by chance, and on horses or
-not. They are asked about photos of these breeds from elsewhere, about animals of the other breeds, about those of
-breeds that are in neither, and about other horses: where the species head decides alone, and where the pretrained head
-has a say in it.
+Models are trained on a few photos each of some random breeds of cats and as many of dogs, with and without horses. They
+then predict photos of these breeds from elsewhere, animals of the other breeds, animals of breeds in neither data set,
+and other horses: with the species head alone, and combined with the pretrained head.
 """
 
 from __future__ import annotations
@@ -62,8 +61,8 @@ def main() -> int:
 
 
 def measure(backbone: str, size: int, draw: int, sources: Sequence[Photos], horses: Photos) -> np.ndarray:
-    """int [2, 6, 3]: where the species head is alone and where it is not, of each kind of :data:`ASKED`: photos that
-    are answered as another species, those that are answered as unknown, and all.
+    """Return counts int [2, 6, 3]: with the species head alone and with the pretrained head; for each kind of
+    :data:`ASKED`; photos answered as another species, photos answered as unknown, and all.
     """
     data, elsewhere, unlisted = sources
     generator = np.random.default_rng([size, draw])
@@ -82,21 +81,19 @@ def measure(backbone: str, size: int, draw: int, sources: Sequence[Photos], hors
 
 
 def photos_of(records: Photos, breed: tuple[str, str]) -> list[PhotoRecord]:
-    """Those of one breed of a species."""
+    """Return the records of one ``(species, breed)``."""
     return [record for record in records if (record.species, record.breed) == breed]
 
 
 def breeds_of(records: Photos, species: str) -> list[str]:
-    """Those of a species, sorted."""
+    """Return the breeds of a species, sorted."""
     return sorted({record.breed for record in records if record.species == species and record.breed})
 
 
 def count_answers(
     backbone: str, learned: Photos, asked: Sequence[Photos], *, alone: bool
 ) -> list[tuple[int, int, int]]:
-    """How many of each kind of photos are answered as another species than theirs, how many as unknown, and how many
-    there are.
-    """
+    """Train on ``learned``; count for each kind the photos answered as another species, as unknown, and all."""
     with tempfile.TemporaryDirectory() as folder, head_alone(alone):
         table = write_table(Path(folder) / "photos.csv", learned)
         result = train(table, out=Path(folder) / "run", recipe="heads", backbone=backbone, quantize=False)
@@ -113,7 +110,7 @@ def count_answers(
 
 @contextmanager
 def head_alone(alone: bool) -> Iterator[None]:
-    """The pretrained head has no say in the species."""
+    """Train without the pretrained head for the species, if ``alone``."""
     before = fitter.classes_by_species
     if alone:
         fitter.classes_by_species = lambda *_: None
@@ -124,7 +121,7 @@ def head_alone(alone: bool) -> Iterator[None]:
 
 
 def describe(backbone: str, rows: dict[tuple[int, tuple[str, ...]], np.ndarray]) -> str:
-    """A table, and how it came about."""
+    """Return the table, and a sentence on how it was measured."""
     lines = [
         f"{backbone}, recipe heads, {PHOTOS} photos of each breed and {HORSES} of horses, {DRAWS} draws of breeds. "
         "Answered as another species, and in brackets as unknown, by the species head alone and with the pretrained "
@@ -140,7 +137,7 @@ def describe(backbone: str, rows: dict[tuple[int, tuple[str, ...]], np.ndarray])
 
 
 def describe_answers(counts: np.ndarray) -> str:
-    """The share of wrong answers, and of unknown ones."""
+    """Format the share of wrong answers, and of unknown ones."""
     wrong, unknown, every = counts.tolist()
     return f"{wrong / every:.1%} ({unknown / every:.0%})"
 

@@ -1,11 +1,11 @@
-"""How models of several kinds answer about pets of other breeds, and about what is no pet. docs/experiments.md has it.
+"""Measure how several kinds of models answer for pets of unlisted breeds and for no pets (docs/experiments.md).
 
     python tools/measure/strangers.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --unlisted ../shared/data/unseen-breeds --horses ../shared/data/horses --no-pets ../shared/data/not-pets \
         [--write docs/experiments.md]
 
-One backbone is trained on the same photos as it comes, fine-tuned, and for the species alone. A quarter of an hour on
-two cores.
+One backbone is trained on the same photos: heads only and fine-tuned, both without and with pretrained breeds, and for
+the species only. It takes a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def measure(data: str, elsewhere: str, strangers: dict[str, list[str]], settings: dict[str, Any]) -> list[str]:
-    """A row of the table: of photos from elsewhere, then of each kind of strangers."""
+    """Train one kind of model; return its row: photos from elsewhere, then each kind of strangers."""
     listed = read_index(elsewhere).records
     with tempfile.TemporaryDirectory() as folder:
         result = train(data, out=Path(folder) / "run", backbone=BACKBONE, quantize=False, **settings)
@@ -72,12 +72,12 @@ def measure(data: str, elsewhere: str, strangers: dict[str, list[str]], settings
 
 
 def refused(predictions: Sequence[Prediction]) -> float:
-    """Of the photos, percent."""
+    """Return the percentage of photos that are answered as unknown."""
     return 100 * float(np.mean([one.level == "unknown" for one in predictions]))
 
 
 def describe(rows: dict[str, list[str]], strangers: Sequence[str]) -> str:
-    """A table, and how it came about."""
+    """Return the table, and a sentence on how it was measured."""
     lines = [
         f"{BACKBONE}, fine-tuned for {EPOCHS} epochs, alpha 0.05. Percent of photos that are named a breed (and of "
         "these wrong), and that are no known pet.",

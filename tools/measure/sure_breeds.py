@@ -1,10 +1,10 @@
-"""Of photos that look less like a pet than they must, how many show a breed that is sure. docs/experiments.md has it.
+"""Measure how many photos with a too low pet score still have a sure breed (docs/experiments.md).
 
     python tools/measure/sure_breeds.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --unlisted ../shared/data/unseen-breeds --horses ../shared/data/horses --no-pets ../shared/data/not-pets \
         [--write docs/experiments.md]
 
-Heads are fitted to frozen features; photos of the data are judged by what did not see them, or not their breed.
+Heads are fitted to frozen features; photos of the data are predicted by heads that did not see them or their breed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BACKBONE = "efficientnet_lite0"
 
 
 class Row(NamedTuple):
-    """Of so many ``photos``, how many lie ``below`` the least pet score, are ``sure`` all the same, and named right."""
+    """Counts: ``photos``, those ``below`` the threshold, of these the ``sure`` breeds, and the right ones of these."""
 
     photos: int
     below: int
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def held_out(trained: Trained, calibrated: Calibrated) -> Iterator[tuple[str, Row]]:
-    """The rows of photos that the heads, or their breeds, were not fitted to."""
+    """Yield the rows of photos that the heads were not fitted to, or whose breeds they were not fitted to."""
     yield "out of fold", judged(trained.held_out["cross_validation"], calibrated)
     yield "of validation", judged(trained.held_out["validation"], calibrated)
     if trained.unlisted is not None:
@@ -82,7 +82,7 @@ def held_out(trained: Trained, calibrated: Calibrated) -> Iterator[tuple[str, Ro
 
 
 def judged(outputs: HeldOutOutputs, calibrated: Calibrated) -> Row:
-    """The row of photos with their outputs."""
+    """Return the row of photos with these outputs."""
     decisions = calibrated.predict(outputs).decisions
     best = [calibrated.taxonomy.leaf_index(*decision.top[0][0]) for decision in decisions]
     least = np.array([decision.thresholds.pet for decision in decisions])
@@ -90,7 +90,7 @@ def judged(outputs: HeldOutOutputs, calibrated: Calibrated) -> Row:
 
 
 def asked(predictions: list[Prediction], policy: Policy, breeds: list[str | None] | None = None) -> Row:
-    """The row of photos that were predicted, with their ``breeds`` where they are listed ones."""
+    """Return the row of predicted photos, with their ``breeds`` if these are listed ones."""
     score = np.array([one.pet_score for one in predictions])
     least = np.array([one.thresholds.pet for one in predictions])
     right = None if breeds is None else np.array([one.breed for one in predictions]) == np.array(breeds)
@@ -98,14 +98,14 @@ def asked(predictions: list[Prediction], policy: Policy, breeds: list[str | None
 
 
 def row(score: np.ndarray, least: np.ndarray, policy: Policy, right: np.ndarray | None) -> Row:
-    """From the pet scores [N], the least that each must reach, and which are named right, bool [N]."""
+    """Return a row from pet scores [N], the lowest allowed score of each, and which breeds are right, bool [N]."""
     below = score < (-np.inf if policy.pet is None else policy.pet)
     sure = below & (score >= least)
     return Row(len(score), int(below.sum()), int(sure.sum()), None if right is None else int((sure & right).sum()))
 
 
 def describe(rows: dict[str, Row]) -> str:
-    """A table, and how it came about."""
+    """Return the table, and a sentence on how it was measured."""
     lines = [
         f"{BACKBONE} as ImageNet left it, recipe heads.",
         "",

@@ -62,11 +62,14 @@ missing is Python's `TypeError`. A model built by hand, such as `PredictOptions(
 `Taxonomy`, raises pydantic's `ValidationError`, a `ValueError`; the same values as arguments, as in
 `predict(photo, alpha=2)` or `train(data, seed=-1)`, are a `ConfigError`.
 """
-LINES = 100  # characters of a signature on one line
+LINES = 100  # longest signature, in characters, that is written on one line
 
 
 def api_page() -> str:
-    """The whole page. Every public name is on it."""
+    """Return the whole page.
+
+    :raises ValueError: a public name is in none of the :data:`GROUPS`.
+    """
     named = {name for names in GROUPS.values() for name in names}
     errors = [name for name in hierpets.__all__ if name.endswith("Error")]
     missing = set(hierpets.__all__) - named - set(errors) - {"__version__"}
@@ -95,7 +98,7 @@ def _entry(name: str) -> str:
 
 
 def _members(name: str, cls: type) -> Iterator[str]:
-    """Fields, then properties, then methods that are public and its own."""
+    """Yield the fields, then the properties, then the public methods that the class itself defines."""
     if issubclass(cls, BaseModel):
         yield "| field | default | meaning |\n|---|---|---|"
         for key, field in cls.model_fields.items():
@@ -118,12 +121,12 @@ def _members(name: str, cls: type) -> Iterator[str]:
 
 
 def _fields(cls: type) -> tuple[str, ...]:
-    """Of a dataclass or a named tuple."""
+    """Return the names of the fields of a dataclass or a named tuple."""
     return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else getattr(cls, "_fields", ())
 
 
 def _signature(name: str, function: Callable[..., Any]) -> str:
-    """Over several lines where one is too long."""
+    """Format a signature, on several lines if one would be too long."""
     signature = inspect.signature(function)
     shown = list(_parameters(signature))
     returns = f" -> {signature.return_annotation}" if signature.return_annotation is not signature.empty else ""

@@ -1,4 +1,4 @@
-"""The breeds of the model card: each with its interval, and those that look alike."""
+"""Tables and text of the model card on breeds: the recall of each with its interval, and breeds that look alike."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from hierpets.text import pretty
 
 __all__ = ["breeds_table", "disappointed", "gap"]
 
-LOOKALIKES = 6
+LOOKALIKES = 6  # pairs
 
 
 def breeds_table(own: Metrics, elsewhere: Metrics) -> str:
-    """The recall of every breed with photos, cross-validated and elsewhere, the worst first."""
+    """Return a table of the recall of every breed with photos, cross-validated and elsewhere, the worst first."""
     first, second = (metrics.by_level["breed"].per_class for metrics in (own, elsewhere))
     shown = sorted((scores.recall, name) for name, scores in first.items() if scores.support)
     rows = [
@@ -37,7 +37,7 @@ def _recall(scores: ClassScores) -> str:
 
 
 def gap(own: Metrics, elsewhere: Metrics) -> str:
-    """What a reader of the first number must know, in one sentence."""
+    """Return a sentence that compares cross-validated accuracy with that on photos from elsewhere."""
     (a, (low, high)), (b, (least, most)) = (
         (metrics.by_level["breed"].accuracy, metrics.by_level["breed"].intervals["accuracy"])
         for metrics in (own, elsewhere)
@@ -50,7 +50,7 @@ def gap(own: Metrics, elsewhere: Metrics) -> str:
 
 
 def disappointed(own: Metrics) -> str:
-    """Whose pets are told worst, as far as these photos show it, and whose were not asked."""
+    """Return the section on pets that the model classifies worst, or on which it was not measured."""
     matrix = own.by_level["breed"].confusion_matrix
     pairs = sorted(
         (

@@ -22,7 +22,7 @@ a line that begins with `error:`; `hierpets --debug COMMAND` adds its traceback.
 
 
 def cli_page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     root = click.Context(cli, info_name="hierpets")
     return "\n".join([HEAD, *(part for name in cli.list_commands(root) for part in _command(root, name, level=2))])
 
@@ -50,10 +50,12 @@ def _options(context: click.Context) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Entities, for a backslash before a bar is shown as one by some readers of Markdown."""
+    """Escape text for a table cell. A bar becomes an entity, because some Markdown renderers show a backslash before
+    it.
+    """
     return html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;")
 
 
 def _literal(text: str) -> str:
-    """Help is no Markdown: its asterisks are patterns."""
+    """Escape asterisks: help texts are not Markdown, and have them in file patterns."""
     return text.replace("*", "\\*")

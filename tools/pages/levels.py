@@ -1,4 +1,4 @@
-"""Tables of the model card: how right each level is, and what becomes of it under stress."""
+"""Tables of the model card: accuracy of each level, also under stress, and answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["answers_table", "combiners_table", "levels_table", "stress_tables"]
 
 
 def levels_table(metrics: Metrics) -> str:
-    """Accuracy, calibration and intervals of each level."""
+    """Return a table of accuracy, its interval and calibration of each level."""
     rows = ["| level | n | accuracy | 95% interval | balanced | log loss | ECE |"]
     rows.append("|---|---|---|---|---|---|---|")
     for name, m in (metrics.by_level | {"breed given true species": metrics.breed_given_species}).items():
@@ -30,12 +30,12 @@ def levels_table(metrics: Metrics) -> str:
 
 
 def stress_tables(metrics: Metrics) -> list[str]:
-    """That of the stress test, if it was measured."""
+    """Return a list with the table of the stress test; empty if it was not measured."""
     return [_stress_table(metrics.stress)] if metrics.stress else []
 
 
 def _stress_table(stress: StressMetrics) -> str:
-    """What corruptions do to photos from elsewhere: each kind at its middle step, and the mean of every step."""
+    """Return a table of the effects of corruptions: each kind at its middle step, and the mean of every step."""
     rows = [
         "## Stress test",
         "",
@@ -55,13 +55,13 @@ def _stress_table(stress: StressMetrics) -> str:
 
 
 def _stress_row(name: str, found: StressScores, lost: str = "") -> str:
-    """One row of the table."""
+    """Return a row of the table."""
     shares = (found.species, found.breed, found.named, found.holds_truth, found.unknown)
     return f"| {name} | {' | '.join(percent(share) for share in shares)} | {lost} |"
 
 
 def answers_table(measured: dict[str, Metrics]) -> str:
-    """At which level photos are answered, and how often the answer is the label or its parent."""
+    """Return a table of the levels of answers, and how often an answer is the label or its parent."""
     rows = [
         "## Backing off at alpha 0.05",
         "",
@@ -83,7 +83,7 @@ def answers_table(measured: dict[str, Metrics]) -> str:
 
 
 def combiners_table(trained: Trained) -> str:
-    """The three combiners on the same out-of-fold logits, at the same temperatures."""
+    """Return a table that compares the combiners on the same out-of-fold logits, at the same temperatures."""
     outputs, taxonomy = trained.held_out["cross_validation"], trained.network.taxonomy
     rows = ["## Combiners", "", "On the same out-of-fold logits; temperatures are fitted to each head.", ""]
     rows += ["| combiner | breed accuracy | species accuracy | breed log loss |", "|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Text between two marks of a page: what tools write there; everything else is unchanged."""
+"""Replace the text between two marks in a page; everything else stays unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH = 120
 
 
 def replace_marked(page: str, begin: str, end: str, text: str) -> str:
-    """The page with ``text`` between the marks, which stay.
+    """Return the page with ``text`` between the marks, which stay.
 
     :raises SystemExit: the page lacks a mark.
     """
@@ -26,13 +26,13 @@ def replace_marked(page: str, begin: str, end: str, text: str) -> str:
 
 
 def marks_of(script: str) -> tuple[str, str]:
-    """The marks of a tool, by its file."""
+    """Return the marks of a tool, given its file."""
     name = Path(script).resolve().relative_to(ROOT).as_posix()
     return f"<!-- written by {name} -->", f"<!-- end of what {name} writes -->"
 
 
 def publish(text: str, page: Path | None, script: str) -> None:
-    """Paragraphs and tables between the marks of a tool in a page, long lines wrapped; on standard output without one.
+    """Write paragraphs and tables between the marks of a tool in a page, long lines wrapped; print them without one.
 
     :raises SystemExit: the page lacks a mark.
     """

@@ -1,4 +1,4 @@
-"""``docs/metrics.md``: the tables of what ``hierpets evaluate`` and ``hierpets compare`` write."""
+"""``docs/metrics.md``: its tables of the files that ``hierpets evaluate`` and ``hierpets compare`` write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLES: dict[str, type[BaseModel]] = {"fields": Metrics, "records": EvaluationRe
 
 
 def metrics_page() -> str:
-    """The page with the present tables between their marks."""
+    """Return the page with the current tables between their marks."""
     page = PAGE.read_text(encoding="utf-8")
     for name, model in TABLES.items():
         begin, end = f"<!-- {name}: tools/reference.py metrics -->", f"<!-- end of {name} -->"

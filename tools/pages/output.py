@@ -1,4 +1,4 @@
-"""docs/output.md: its tables and its schema derive from the record."""
+"""``docs/output.md``: its tables and its JSON Schema, from the model of the record."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tools.pages.marks import replace_marked
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "output.md"
 WIDTH = 100
-LEFT_OUT = ("title", "description", "default", "x-parquet")  # of the JSON schema: the table of keys says it
+LEFT_OUT = ("title", "description", "default", "x-parquet")  # of the JSON Schema, because the table of keys has them
 
 
 def output_parts() -> dict[str, str]:
-    """The generated parts of docs/output.md."""
+    """Return the generated parts of docs/output.md by name."""
     return {
         "record": field_table(PredictionRecord),
         "run": field_table(RunRequest),
@@ -28,25 +28,25 @@ def output_parts() -> dict[str, str]:
 
 
 def csv_table() -> str:
-    """The columns of a CSV file, each with the key of the record that it holds."""
+    """Return a table of the columns of a CSV file, each with the record's key that it contains."""
     rows = [f"| `{column}` | `{'.'.join(keys)}` |" for column, keys in CSV_CELLS.items()]
     return "\n".join(["| CSV column | key of the record |", "|---|---|", *rows])
 
 
 def parquet_table() -> str:
-    """The columns of a Parquet file with their types."""
+    """Return a table of the columns of a Parquet file with their types."""
     types = ((field.name, str(field.type).replace(" not null", "").replace("item: ", "")) for field in parquet_schema())
     return "\n".join(["| Parquet column | type |", "|---|---|", *(f"| `{name}` | `{kind}` |" for name, kind in types)])
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a record."""
+    """Return the JSON Schema of a record."""
     schema = PredictionRecord.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_bare(schema)}
 
 
 def as_json(value: Any, indent: str = "") -> str:
-    """JSON in which a value that fits on a line has one."""
+    """Format JSON; a value that fits on a line is not broken."""
     line, inner = json.dumps(value), indent + "  "
     if len(line) + len(indent) <= WIDTH or not isinstance(value, dict):
         return line
@@ -55,7 +55,7 @@ def as_json(value: Any, indent: str = "") -> str:
 
 
 def _bare(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without words; keys below ``properties`` and ``$defs`` are names, and stay."""
+    """Remove :data:`LEFT_OUT` keys from a schema, but not below ``properties`` and ``$defs``, where keys are names."""
     bare: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):
@@ -71,7 +71,7 @@ def _bare(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def output_page() -> str:
-    """``docs/output.md`` with its generated parts as they are now."""
+    """Return ``docs/output.md`` with its generated parts updated."""
     page = PAGE.read_text(encoding="utf-8")
     for name, text in output_parts().items():
         page = replace_marked(page, f"<!-- {name}: tools/reference.py output -->", f"<!-- end of {name} -->", text)

@@ -1,4 +1,4 @@
-"""``requirements/predict.txt``: what predicting and serving need, at the versions of ``pyproject.toml``."""
+"""``requirements/predict.txt``: the packages for predicting and serving, with the versions of ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEAD = """\
 
 
 def read_project() -> dict[str, Any]:
-    """``pyproject.toml``."""
+    """Read ``pyproject.toml``."""
     return tomllib.loads(PROJECT.read_text(encoding="utf-8"))
 
 
 def requirements_page() -> str:
-    """The whole file: those of the dependencies that ``tool.hierpets.predict`` names, and the extra ``serve``."""
+    """Return the whole file: the dependencies that ``tool.hierpets.predict`` lists, and the extra ``serve``."""
     settings = read_project()
     project, names = settings["project"], settings["tool"]["hierpets"]["predict"]
     needed = [text for text in project["dependencies"] if Requirement(text).name in names]

@@ -1,4 +1,4 @@
-"""``docs/settings.md``: every setting of training, from the models that check them."""
+"""``docs/settings.md``: every setting of training, from the models that validate them."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ them to `RUN/config.yaml`.
 
 
 def settings_page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return HEAD + field_table(TrainConfig, defaults=True)

@@ -1,4 +1,4 @@
-"""Tables of the model card: photos of breeds that no photo taught, and of what is no pet."""
+"""Tables of the model card: photos of breeds that were not trained on, and of no pets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hierpets.training.trained import Trained
 
 __all__ = ["never_trained_tables", "ood_table", "pretrained_tables"]
 
-# Breeds of the folder unseen-breeds under their names in ImageNet; None: neither Oxford-IIIT Pet nor ImageNet has it.
+# Maps folders of unseen-breeds to the breed's name in ImageNet; None: in neither Oxford-IIIT Pet nor ImageNet.
 ELSEWHERE_NAMES = {
     "afghan": "afghan_hound",
     "bermaise": "bernese_mountain_dog",
@@ -40,7 +40,7 @@ BREEDS = """| photos of | n | most probable breed right | named right | named wr
 
 
 def pretrained_tables(trained: Trained, calibrated: Calibrated) -> str:
-    """How breeds are named of which no photo was seen, beside those that were: both out of fold."""
+    """Return a table of answers for breeds without training photos, compared with trained breeds, both out of fold."""
     taxonomy = trained.network.taxonomy
     rows = [
         "## Breeds known from pretraining",
@@ -61,8 +61,8 @@ def pretrained_tables(trained: Trained, calibrated: Calibrated) -> str:
 
 
 def never_trained_tables(pets: list[Prediction], unseen: list[Prediction]) -> str:
-    """Breeds that were never trained on: how those that pretraining knows are named, and how all are told from trained
-    breeds, on photos from elsewhere, by the probability that one is listed.
+    """Return tables of breeds that were never trained on: answers for those known from pretraining, and how well the
+    probability that the breed is listed separates all of them from trained breeds on photos from elsewhere.
     """
     others = [(p.decision, Path(p.path).parent.name) for p in unseen if p.decision]
     known = [(d, breed) for d, name in others if (breed := ELSEWHERE_NAMES.get(name)) is not None]
@@ -99,7 +99,7 @@ def never_trained_tables(pets: list[Prediction], unseen: list[Prediction]) -> st
 
 
 def _breeds_row(name: str, decided: list[tuple[Decision, str]]) -> str:
-    """What was decided of photos, each of a breed."""
+    """Return a row of decisions on photos, each given with its true breed."""
     catalog = load_catalog().species
 
     def coats(species: str, breed: str | None) -> str | None:
@@ -116,7 +116,7 @@ def _breeds_row(name: str, decided: list[tuple[Decision, str]]) -> str:
 
 
 def ood_table(pets: list[Prediction], others: list[Prediction]) -> str:
-    """OOD photos against pets from elsewhere, by their pet scores."""
+    """Return a table of how well pet scores separate OOD photos from pets from elsewhere."""
     rows = [
         "## Out-of-distribution photos",
         "",
@@ -132,12 +132,12 @@ def ood_table(pets: list[Prediction], others: list[Prediction]) -> str:
 
 
 def _pet_scores(photos: list[Prediction]) -> list[float]:
-    """Those of the photos that could be read."""
+    """Return the pet scores of the photos that could be read."""
     return [p.pet_score for p in photos if p.pet_score is not None]
 
 
 def _kind(photo: Prediction) -> str:
-    """Of a photo of no pet, by the folders that it lies in."""
+    """Return the kind of a photo of no pet, by its folder."""
     folder = Path(photo.path).parent
     if folder.parent.name == "horse":
         return "horses"
@@ -145,5 +145,5 @@ def _kind(photo: Prediction) -> str:
 
 
 def _auroc(above: list[float], below: list[float]) -> float:
-    """How often one of the first scores above one of the others."""
+    """Return the AUROC: the probability that a score of the first list is above one of the second."""
     return float(roc_auc_score([*[1] * len(above), *[0] * len(below)], [*above, *below]))

@@ -1,1 +1,1 @@
-"""What ``tools/bench_peers.py`` runs: the peers, each in a process of its own, and the page about them."""
+"""Parts of ``tools/bench_peers.py``: the peers, each run in a process of its own, and the page."""

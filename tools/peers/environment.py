@@ -1,4 +1,4 @@
-"""The virtual environment of the peers, and what the numbers were measured on."""
+"""The virtual environment of the peers, and the description of the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hierpets.files import cache_dir, write_file
 
 __all__ = ["describe_machine", "peer_python", "requirements"]
 
-# Shared with hierpets: at the versions that hierpets itself runs with, so that none has the newer library.
+# Shared with hierpets: installed in the versions that hierpets runs with, so that neither side has a newer library.
 SHARED = (
     "numpy",
     "opencv-python-headless",
@@ -34,12 +34,12 @@ VERSIONS = "import importlib.metadata as m, sys; print(', '.join(f'{n} {m.versio
 
 
 def requirements() -> tuple[str, ...]:
-    """What pip is asked for: shared packages at the versions of this environment, where it has them."""
+    """Return the requirements for pip: shared packages in the versions of this environment, if it has them."""
     return (*(f"{name}=={_installed(name)}" if _installed(name) else name for name in SHARED), *OTHERS)
 
 
 def peer_python() -> Path:
-    """The Python of the peers' environment; the first call installs it, which takes minutes.
+    """Return the Python of the peers' environment; the first call installs it, which takes minutes.
 
     :raises subprocess.CalledProcessError: pip cannot install the peers.
     """
@@ -55,7 +55,7 @@ def peer_python() -> Path:
 
 
 def describe_machine(theirs: Path) -> dict[str, str]:
-    """Processor, cores, memory, system and library versions, each as a line."""
+    """Describe processor, cores, memory, system and library versions, each in a line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": _processor(),
@@ -70,7 +70,7 @@ def describe_machine(theirs: Path) -> dict[str, str]:
 
 def _installed(name: str) -> str:
     try:
-        return version(name).partition("+")[0]  # a local build, such as 2.14.1+cpu, is not what an index offers
+        return version(name).partition("+")[0]  # a package index may not have a local version such as 2.14.1+cpu
     except PackageNotFoundError:
         return ""
 

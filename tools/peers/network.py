@@ -16,7 +16,7 @@ SPEC_FILE, WEIGHTS_FILE = "network.json", "network.safetensors"
 
 
 class NetworkSpec(NamedTuple):
-    """timm's name of the backbone, labels in the order of the outputs, columns of each species, preprocessing."""
+    """The backbone's name in timm, labels in the order of the outputs, columns of each species, and preprocessing."""
 
     architecture: str
     labels: list[str]
@@ -28,9 +28,9 @@ class NetworkSpec(NamedTuple):
 
 
 def write_network(bundle: str, out: str) -> None:
-    """Write the weights of a bundle's backbone, and its heads divided by their temperatures, into a new folder.
+    """Write the weights of a bundle's backbone, and its heads divided by their temperatures, to a new folder.
 
-    What hierpets computes beside them (scores, breeds that are known from pretraining alone) the peers are spared.
+    The peers do not have to compute what hierpets adds: scores, and breeds that are known only from pretraining.
     """
     import numpy as np
     import torch
@@ -45,7 +45,7 @@ def write_network(bundle: str, out: str) -> None:
     tree, heads, pre = _learned_taxonomy(manifest), network.get_heads(), manifest.preprocess
     weights: dict[str, torch.Tensor] = dict(network.backbone.state_dict())
     for name in ("weight", "bias"):
-        # Temperatures divide logits [B, S] and [B, L]: transposed, weights [S, D] and biases [S, 1] are such logits.
+        # `apply` divides logits [B, S] and [B, L]; transposed weights and biases have the same columns as these.
         species, leaf = (np.atleast_2d(getattr(head, name).T) for head in (heads.species, heads.leaf))
         for head, values in zip(("species", "leaf"), manifest.temperatures.apply(species, leaf, tree), strict=True):
             array = np.ascontiguousarray(values.T.astype(np.float32))
@@ -67,7 +67,7 @@ def write_network(bundle: str, out: str) -> None:
 
 
 def _learned_taxonomy(manifest: Manifest) -> Taxonomy:
-    """The classes that the heads have a column for."""
+    """Return the taxonomy of the classes that the heads have columns for."""
     from hierpets.taxonomy import Taxonomy
 
     pairs = zip(manifest.taxonomy.leaves, manifest.learned, strict=True)
@@ -81,12 +81,14 @@ def _learned_taxonomy(manifest: Manifest) -> Taxonomy:
 
 
 def read_spec(folder: Path) -> NetworkSpec:
-    """What was written of the network in a folder."""
+    """Read the spec of the network in a folder."""
     return NetworkSpec(**json.loads((folder / SPEC_FILE).read_text(encoding="utf-8")))
 
 
 def build_network(folder: Path) -> Any:
-    """float32 [B, 3, size, size] to the logarithms of the calibrated joint probabilities [B, L], ready to infer."""
+    """Build the network, which maps float32 [B, 3, size, size] to calibrated log joint probabilities [B, L], for
+    inference.
+    """
     import timm
     from safetensors.torch import load_file
 

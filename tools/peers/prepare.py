@@ -1,4 +1,4 @@
-"""What must be ready before the peers are measured: photos held out, large photos, the network in each format."""
+"""Prepare the measurement of the peers: held-out photos, large photos, and the network in each format."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from tools.peers.network import build_network, read_spec
 
 __all__ = ["convert", "enlarge", "export_learner", "split"]
 
-LARGE = (4000, 3000)  # 12 megapixels, as phones take them
+LARGE = (4000, 3000)  # 12 megapixels, as of phones
 MOST_HELD_OUT = 0.5
 
 
 def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
-    """Hold photos out, label by label; their paths and labels.
+    """Hold out photos, stratified by label; return their paths and labels.
 
-    ``data.csv`` lists all photos with their splits, ``seen`` links to those of training as SPECIES/BREED/photo.
+    Writes ``data.csv``, a list of all photos with their splits, and ``seen``, links to training photos as
+    SPECIES/BREED/photo.
     """
     from hierpets.data.labeled.index import read_index
     from hierpets.data.labeled.split import split_index
@@ -44,7 +45,7 @@ def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
 
 
 def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
-    """Some of the photos, evenly spaced, as JPEGs of 12 megapixels in the new folder ``out``; their paths."""
+    """Write some of the photos, evenly spaced, as 12-megapixel JPEGs to the new folder ``out``; return their paths."""
     import cv2
 
     from hierpets.data.listing import evenly
@@ -62,7 +63,7 @@ def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
 
 
 def convert(folder: str) -> None:
-    """The network as ONNX."""
+    """Write the network as ONNX."""
     import torch
 
     place = Path(folder)
@@ -78,7 +79,7 @@ def convert(folder: str) -> None:
 
 
 def export_learner(folder: str, some: list[str]) -> None:
-    """The network as ``learner.pkl`` of fastai, whose data are ``some`` photos; fastai leaves them out of the file."""
+    """Export the network as ``learner.pkl``. fastai needs ``some`` photos for that, but does not save them."""
     from fastai.vision.all import (
         CategoryBlock,
         CropPad,
@@ -110,5 +111,5 @@ def _same(items: Any) -> Any:
 
 
 def _label(label: str, _item: Any) -> str:
-    """One label for every photo: an export needs some, a prediction none."""
+    """Return the same label for every photo: the export requires labels, predictions do not use them."""
     return label

@@ -1,6 +1,6 @@
-"""Runs functions of this package, or any command, in processes of their own, with wall time and peak memory.
+"""Run functions of this package, or any command, in a new process, and measure wall time and peak memory.
 
-``python -m tools.peers.processes MODULE FUNCTION ARGUMENTS.json RESULT.json`` is such a process.
+The process of a function is ``python -m tools.peers.processes MODULE FUNCTION ARGUMENTS.json RESULT.json``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ TO_MB = 2**20 if sys.platform == "darwin" else 1024
 
 
 class Failed(Exception):
-    """A process that ended with an error; the message is the last line that it wrote."""
+    """Raised if a process fails; the message is the last line that it wrote to standard error."""
 
 
 class Finished(NamedTuple):
     """Wall time in seconds, from before the start to after the end, and peak resident memory in MB.
 
-    The memory is that of the process or of a child that it has waited for, whichever is largest.
+    The memory is the largest of the process and of the children that it has waited for.
     """
 
     seconds: float
@@ -37,9 +37,9 @@ class Finished(NamedTuple):
 
 
 def call(python: str | Path, function: str, **arguments: Any) -> tuple[Any, Finished]:
-    """The result of ``module.function(**arguments)`` of this package, all of it JSON, in a fresh process.
+    """Call ``module.function(**arguments)`` of this package in a new process; arguments and result are JSON.
 
-    :raises Failed: it raises.
+    :raises Failed: the function raises an error.
     """
     module, name = function.split(".")
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,14 +50,14 @@ def call(python: str | Path, function: str, **arguments: Any) -> tuple[Any, Fini
 
 
 def run(command: Sequence[str | os.PathLike[str]]) -> Finished:
-    """Run a command in the project's folder with two threads for every library.
+    """Run a command in the project's folder, with two threads for every library.
 
-    The caller should be small: on Linux a child's peak counts from what its parent held when it was started.
+    The calling process should be small: on Linux, a child's peak memory includes what its parent used at the start.
 
-    :raises Failed: it exits with another code than 0.
+    :raises Failed: the exit code is not 0.
     """
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "2")
-    # What pip installs is byte-compiled. With this variable a checkout would be compiled again at each start.
+    # With this variable, a checkout would be compiled at each start, while packages that pip installs are not.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | threads
     with tempfile.TemporaryFile() as errors:
         start = perf_counter()
@@ -75,7 +75,7 @@ def run(command: Sequence[str | os.PathLike[str]]) -> Finished:
 
 
 def main() -> None:
-    """Call the function that the command line names, and write its result."""
+    """Call the function named on the command line, and write its result."""
     module, name, given, result = sys.argv[1:]
     function = getattr(import_module(f"tools.peers.{module}"), name)
     Path(result).write_text(json.dumps(function(**json.loads(Path(given).read_text()))))

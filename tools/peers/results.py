@@ -1,4 +1,4 @@
-"""From measurements to medians, ratios, goals, and the page ``docs/benchmarks.md``. Pure functions."""
+"""Pure functions that turn measurements into medians, ratios, goals, and the page ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["BREED_TARGET", "Goal", "condense", "find_goals", "ratio", "summarize
 
 Results = Mapping[str, Any]
 OURS, RELEASED = "hierpets", "hierpets released"
-POINTS = 0.003  # the difference of top-1 that still counts as equal
+POINTS = 0.003  # largest difference of top-1 accuracy that still counts as equal
 BREED_TARGET = 0.85
 THROUGHPUT = {"fastai": 10.0, "timm": 10.0, "openvino": 1.5, "timm released": 14.0, "openvino released": 1.8}
-"""How many times the photos a second of each peer are asked of hierpets with the same network."""
+"""Goals: hierpets' throughput with the same network, as a multiple of each peer's."""
 
 
 class Goal(NamedTuple):
-    """A target, and what was measured."""
+    """A target, the measured value, and whether the target is met."""
 
     what: str
     target: str
@@ -31,14 +31,14 @@ class Goal(NamedTuple):
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    """The median of the ratios of each round: what slows a whole round down cancels out."""
+    """Return the median of the ratios within each round, in which a slow-down of a whole round cancels out."""
     return median(a / b for a, b in zip(above, below, strict=True))
 
 
 def condense(session: Mapping[str, Any], labels: Sequence[str], large: int) -> dict[str, float]:
-    """What is kept of ``sides.session``: rates, percentiles in seconds, how many predictions were right.
+    """Summarize a result of ``sides.session``: rates, percentiles in seconds, and the number of right predictions.
 
-    ``labels`` of the photos, in their order; ``large``: the number of photos of 12 megapixels.
+    ``labels`` are those of the photos, in their order; ``large`` is the number of 12-megapixel photos.
     """
     answers, one = session["answers"], percentiles(session["one"])
     return {
@@ -54,7 +54,7 @@ def condense(session: Mapping[str, Any], labels: Sequence[str], large: int) -> d
 
 
 def summarize(measured: Results) -> dict[str, float]:
-    """Medians of one peer. ``measured``: ``first`` and ``sessions``, one of each per round."""
+    """Return the medians of one peer; ``measured`` has lists ``first`` and ``sessions`` with an entry per round."""
     sessions, firsts = measured["sessions"], measured["first"]
     row = {key: median(session[key] for session in sessions) for key in sessions[0]}
     row |= {"first": median(f["seconds"] for f in firsts), "first_memory": median(f["memory"] for f in firsts)}
@@ -62,7 +62,7 @@ def summarize(measured: Results) -> dict[str, float]:
 
 
 def find_goals(results: Results) -> list[Goal]:
-    """Every goal that the results allow to be judged."""
+    """Return every goal that the results can be compared with."""
     peers, goals = results["peers"], []
     for peer, least in THROUGHPUT.items():
         goals += [_throughput_goal(peers, peer, least)] if peer in peers else []
@@ -90,7 +90,7 @@ def find_goals(results: Results) -> list[Goal]:
 
 
 def write_page(results: Results) -> str:
-    """``docs/benchmarks.md``."""
+    """Render ``docs/benchmarks.md``."""
     peers = results["peers"]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -111,7 +111,7 @@ def write_page(results: Results) -> str:
 
 
 def _learners(training: Results) -> Iterator[dict[str, Any]]:
-    """Time to the target and best accuracy of hierpets and of fastai."""
+    """Yield time to the target and best accuracy of hierpets and of fastai."""
     ours, theirs = training[OURS], training.get("fastai")
     reached = "" if ours["accuracy"] >= BREED_TARGET else "not reached in "
     yield {
@@ -128,12 +128,12 @@ def _learners(training: Results) -> Iterator[dict[str, Any]]:
 
 
 def _ours(peer: str) -> str:
-    """hierpets with the network that the peer runs."""
+    """Return the name of hierpets with the network that the peer runs."""
     return RELEASED if peer.endswith(" released") else OURS
 
 
 def _times(peers: Results, peer: str) -> float:
-    """How many times the peer's photos a second hierpets predicts."""
+    """Return hierpets' throughput as a multiple of the peer's."""
     return ratio(_throughputs(peers[_ours(peer)]), _throughputs(peers[peer]))
 
 
@@ -142,14 +142,14 @@ def _throughputs(measured: Results) -> list[float]:
 
 
 def _first_ratio(peers: Results, key: str) -> float:
-    """Of fastai's first answer over that of hierpets."""
+    """Return the ratio of fastai's first answer to that of hierpets: of ``seconds`` or of ``memory``."""
     theirs, ours = ([first[key] for first in peers[name]["first"]] for name in ("fastai", OURS))
     return ratio(theirs, ours)
 
 
 def _throughput_goal(peers: Results, peer: str, least: float) -> Goal:
-    """So many times the peer's throughput, and no worse at it; of the released model, which saw these photos, that says
-    nothing.
+    """Return the goal for throughput relative to a peer, at equal accuracy. For the released model, accuracy is left
+    out: it was trained on these photos.
     """
     times = _times(peers, peer)
     if _ours(peer) == RELEASED:

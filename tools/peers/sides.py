@@ -1,6 +1,6 @@
-"""Every peer, as its documentation or its users run it, and the measurement of one in a process of its own.
+"""Every peer, run as its documentation recommends or its users do, and the measurement of one in a process.
 
-``SIDES[name](model, precision)`` loads one: it predicts the label, ``species/breed``, of one photo or of many.
+``SIDES[name](model, precision)`` loads a peer, which predicts the label, ``species/breed``, of one photo or of many.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ __all__ = ["SIDES", "Side", "array_side", "compare_large", "first", "session"]
 
 FASTAI_BATCH, TIMM_BATCH, TORCH_BATCH, ARRAY_BATCH = 64, 256, 32, 16  # each the default of its library or tutorial
 WORKERS = 2
-TRIED = 32  # photos, on which array sides compare one at a time with batches
-WARM_UP, FEWEST = 64, 8
+TRIED = 32  # photos on which array sides try which is faster: one at a time, or batches
+WARM_UP, FEWEST = 64, 8  # photos to warm up; fewest photos of a latency
 
 
 class Side(NamedTuple):
-    """One peer, loaded."""
+    """A loaded peer."""
 
     one: Callable[[str], str]
     many: Callable[[Sequence[str]], list[str]]
 
 
 def fastai_side(model: Path, precision: str) -> Side:
-    """An exported learner: ``predict`` for one photo and ``get_preds`` for many, without progress bars."""
+    """Load an exported learner: ``predict`` for one photo and ``get_preds`` for many, without progress bars."""
     from fastai.vision.all import load_learner
 
     learner: Any = load_learner(model / "learner.pkl")
@@ -45,7 +45,7 @@ def fastai_side(model: Path, precision: str) -> Side:
 
 
 def timm_side(model: Path, precision: str) -> Side:
-    """timm's own loop, as its inference.py runs it on a CPU: its loader and transform, the network eager."""
+    """Load timm's own loop, as in its inference.py on a CPU: its loader and transform, with an eager network."""
     import torch
     from timm.data import create_loader, create_transform, resolve_data_config
 
@@ -63,7 +63,7 @@ def timm_side(model: Path, precision: str) -> Side:
 
 
 def torchvision_side(model: Path, precision: str) -> Side:
-    """The loop of the torch tutorials: torchvision's transforms, a DataLoader, the network eager."""
+    """Load the loop of the torch tutorials: torchvision's transforms, a DataLoader, and an eager network."""
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
@@ -85,7 +85,7 @@ def torchvision_side(model: Path, precision: str) -> Side:
 
 
 def onnxruntime_side(model: Path, precision: str) -> Side:
-    """ONNX Runtime as its documentation shows it: a session with defaults."""
+    """Load ONNX Runtime as in its documentation: a session with default options."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(model / "model.onnx"), providers=["CPUExecutionProvider"])
@@ -93,7 +93,7 @@ def onnxruntime_side(model: Path, precision: str) -> Side:
 
 
 def openvino_side(model: Path, precision: str) -> Side:
-    """OpenVINO as its documentation shows it: ``compile_model`` with defaults, synchronous calls."""
+    """Load OpenVINO as in its documentation: ``compile_model`` with default options, and synchronous calls."""
     import openvino
 
     compiled = openvino.Core().compile_model(str(model / "model.onnx"), "CPU")
@@ -101,7 +101,7 @@ def openvino_side(model: Path, precision: str) -> Side:
 
 
 def hierpets_side(model: Path, precision: Any) -> Side:
-    """All that ``hierpets predict`` does: one photo with all cores, or many with a core each."""
+    """Load hierpets with all steps of ``hierpets predict``: one photo uses all cores, many photos one core each."""
     from hierpets.inference.loading import load
     from hierpets.inference.predictor import Predictor
     from hierpets.workers import cores
@@ -167,7 +167,9 @@ def _torch_side(model: Path, network: Any, transform: Any, load: Callable[[Seque
 
 
 def array_side(spec: NetworkSpec, run: Callable[[Any], Any]) -> Side:
-    """A network that maps arrays to arrays, one photo at a time or in batches, whichever is faster; OpenCV decodes."""
+    """Wrap a network that maps arrays to arrays, one photo at a time or in batches, whichever is faster; OpenCV
+    decodes.
+    """
     import numpy as np
 
     def predict(paths: Sequence[str]) -> list[str]:
@@ -189,7 +191,7 @@ def array_side(spec: NetworkSpec, run: Callable[[Any], Any]) -> Side:
 
 
 def _read_input(path: str, spec: NetworkSpec) -> Any:
-    """float32 [1, 3, size, size]: decoded in full, resized by its shorter side, cropped, normalized."""
+    """Decode in full, resize by the shorter side, crop and normalize: float32 [1, 3, size, size]."""
     import cv2
     import numpy as np
 
@@ -205,14 +207,16 @@ def _read_input(path: str, spec: NetworkSpec) -> Any:
 
 
 def first(side: str, model: str, precision: str, photo: str) -> str:
-    """The prediction of a process that has just started; whoever started it takes the time."""
+    """Predict the first photo in a new process; the parent process measures the time."""
     return SIDES[side](Path(model), precision).one(photo)
 
 
 def session(
     side: str, model: str, precision: str, photos: list[str], large: list[str], seconds: float
 ) -> dict[str, Any]:
-    """Seconds of all photos at once (``many``), of ``one`` at a time for about ``seconds``, of the ``large`` ones."""
+    """Measure seconds of all photos (``many``), of single ones (``one``) for about ``seconds``, and of the ``large``
+    ones.
+    """
     peer = SIDES[side](Path(model), precision)
     peer.many(photos[:WARM_UP])
     start = perf_counter()
@@ -223,7 +227,7 @@ def session(
 
 
 def compare_large(model: str, photos: list[str]) -> dict[str, Any]:
-    """hierpets on large photos: seconds reduced decode and in full, and the fraction of equal predictions."""
+    """Run hierpets on large photos: seconds with reduced and full decoding, and the fraction of equal predictions."""
     from hierpets.data.photos import read_photo
 
     peer = hierpets_side(Path(model), "auto")
@@ -262,6 +266,6 @@ def _latencies(peer: Side, photos: Sequence[str], limit: float) -> list[float]:
 
 
 def _peak_memory() -> float:
-    """Peak resident memory of this process in MB; its workers come on top."""
+    """Return the peak resident memory of this process in MB, without its worker processes."""
     status = Path("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024

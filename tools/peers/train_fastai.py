@@ -1,4 +1,4 @@
-"""fastai's ``fine_tune`` on the photos that hierpets trains on, from the same backbone."""
+"""Run fastai's ``fine_tune`` on the photos that hierpets trains on, from the same backbone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class UntilTarget(Callback):
 def train(
     network: str, data: str, started: float, epochs: int, minutes: float, target: float
 ) -> list[tuple[float, float]]:
-    """Seconds and accuracy after each epoch; ``network`` is a folder, ``data`` a CSV file."""
+    """Train; return seconds and accuracy after each epoch. ``network`` is a folder, ``data`` a CSV file."""
     learner, until = _make_learner(Path(network), Path(data)), UntilTarget(started, target, minutes * 60)
     learner.add_cb(until)
     with learner.no_bar(), learner.no_logging():
@@ -73,7 +73,7 @@ def train(
 
 
 def _make_learner(network: Path, data: Path) -> Any:
-    """``vision_learner`` with its defaults: a body cut from the backbone, a head of fastai's own."""
+    """Create a ``vision_learner`` with its defaults: the backbone as its body, and fastai's own head."""
     spec, (labels, held_out) = read_spec(network), _read_labels(data)
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
@@ -91,7 +91,7 @@ def _make_learner(network: Path, data: Path) -> Any:
 
 
 def _read_labels(file: Path) -> tuple[dict[str, str], list[int]]:
-    """Labels by path, of all training photos and at most 400 of those held out; the indices of the latter."""
+    """Read labels by path, of all training photos and at most 400 held-out ones, and the indices of the latter."""
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     held_out = [row for row in rows if row["split"] == "test"]

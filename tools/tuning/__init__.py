@@ -1,1 +1,1 @@
-"""What tune_backbone.py does, step by step."""
+"""The steps of ``tools/tune_backbone.py``."""

@@ -1,4 +1,4 @@
-"""How well heads do on a tuned backbone, between the start of training and its end."""
+"""Measure heads on a tuned backbone, with its weights interpolated between the start and the end of training."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ Accuracy = dict[str, dict[str, dict[str, float]]]
 def measure(
     tuned: Tuned, photos: PhotoIndex, judged: Mapping[str, PhotoIndex], *, progress: Progress = no_progress
 ) -> Accuracy:
-    """The accuracy on each set of ``judged`` of the tuned head, and of heads fitted anew to ``photos``, with the
-    backbone as a bundle would hold it at each coefficient.
+    """Measure accuracy on each set of ``judged``: of the tuned head and of heads newly fitted to ``photos``, with the
+    backbone at each coefficient, rounded as in a bundle.
     """
     return {f"{alpha:g}": _at(alpha, tuned, photos, judged, progress) for alpha in ALPHAS}
 
@@ -58,7 +58,7 @@ def _accuracy(head: Linear, features: np.ndarray, labels: Labels) -> float:
 
 
 def table(parts: Sequence[Accuracy]) -> str:
-    """Means over ``parts``, a row for each coefficient and head, a column for each set of photos; Markdown."""
+    """Return a Markdown table of means over ``parts``: rows are coefficients and heads, columns are sets of photos."""
     first = parts[0]["0"]["tuned"]
     lines = [f"| coefficient | head | {' | '.join(first)} |", f"| --- | --- |{' ---: |' * len(first)}"]
     for alpha, heads in parts[0].items():

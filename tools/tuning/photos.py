@@ -1,4 +1,4 @@
-"""The photos of a fine-tuning: those that are held out fold by fold, and those that are always trained on."""
+"""The photos for fine-tuning: those that are held out fold by fold, and those that are always trained on."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ __all__ = ["FOLDS", "PARTS", "TuningPhotos", "read_tuning_photos"]
 FOLDS, SEED = 5, 0
 ALWAYS = -1
 PARTS: dict[str, int | None] = {"all": None, **{f"fold{fold}": fold for fold in range(FOLDS)}}
-"""What is trained, by name: on all photos, or on all but the fold of this number."""
+"""Parts by name: train on all photos (None), or on all but the fold with this number."""
 
 
 @dataclass(frozen=True)
 class TuningPhotos:
-    """N photos, each of a known leaf, and the fold that holds each out, int [N]: ``ALWAYS`` for none."""
+    """N photos with known leaves, and the fold that holds each out, int [N]; ``ALWAYS`` if none does."""
 
     index: PhotoIndex
     fold: np.ndarray
 
     def training(self, held_out: int | None) -> np.ndarray:
-        """int64 [M]: the rows of the photos outside the fold ``held_out``; all with none."""
+        """Return the rows of the photos outside the fold ``held_out``, int64 [M]; all rows for None."""
         return np.arange(len(self.fold)) if held_out is None else np.flatnonzero(self.fold != held_out)
 
     def held_out(self, fold: int | None) -> PhotoIndex:
-        """The photos of a fold; none of no fold."""
+        """Return the photos of a fold; no photos for None."""
         return self.at(np.flatnonzero(self.fold == fold) if fold is not None else np.empty(0, np.int64))
 
     def at(self, rows: np.ndarray) -> PhotoIndex:
-        """The photos ``rows``, int64 [M], in that order."""
+        """Return the photos ``rows``, int64 [M], in that order."""
         return PhotoIndex(self.index.taxonomy, tuple(self.index.records[row] for row in rows))
 
 
 def read_tuning_photos(data: str | os.PathLike[str], more: str | os.PathLike[str] | None = None) -> TuningPhotos:
-    """The photos of ``data`` in the folds of ``hierpets train``, and those of ``more``, which no fold holds out.
+    """Read the photos of ``data`` with the folds of ``hierpets train``, and those of ``more``, which no fold holds out.
 
-    :raises DataError: nothing there, a label that ``data`` has not, or a photo whose breed is unknown.
+    :raises DataError: there are no photos, a label of ``more`` is not in ``data``, or the breed of a photo is unknown.
     """
     index = read_index(data)
     fold = assign_folds(index.labels(), folds=FOLDS, seed=SEED)

@@ -1,4 +1,4 @@
-"""How a released backbone is fine-tuned: the settings, decided on one fold (docs/experiments.md)."""
+"""Settings for fine-tuning a released backbone, chosen on one fold (docs/experiments.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hierpets.config import BackboneChoice, FinetuneConfig, HeadSpec
 __all__ = ["ALPHA", "LOGISTIC", "PROCEDURES", "Procedure"]
 
 ALPHA = 0.5
-"""The WiSE-FT coefficient of what is written: 0 is the start, 1 the end of training."""
+"""The WiSE-FT coefficient of the weights that are written: 0 is the start of training, 1 its end."""
 
 LOGISTIC = HeadSpec(kind="logistic", c=0.03)
 SETTINGS = FinetuneConfig(
@@ -27,8 +27,9 @@ SETTINGS = FinetuneConfig(
 
 @dataclass(frozen=True)
 class Procedure:
-    """What is trained, and how. Views are ``train_size`` pixels wide: objects in random crops look larger than they
-    will in the photos that are served (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
+    """What is trained, and how. Views are ``train_size`` pixels wide, which may be less than in prediction: objects
+    look larger in random crops than in whole photos (Touvron et al., "Fixing the train-test resolution discrepancy",
+    2019).
     """
 
     backbone: BackboneChoice

@@ -1,4 +1,4 @@
-"""Photos as squares of bytes on the device that trains: decoded once, since a GPU waits for every decoder."""
+"""Photos as uint8 squares on the training device. They are decoded only once, as decoders are too slow for a GPU."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from hierpets.workers import cores, run_in_order
 
 __all__ = ["SIDE", "Squares", "read_squares"]
 
-SIDE = 320  # pixels, of which a view shows a part
+SIDE = 320  # pixels; views are crops of a square
 AHEAD = 64
 
 
 @dataclass(frozen=True)
 class Squares:
-    """``pixels`` uint8 [N, 3, SIDE, SIDE], squashed, and ``aspect`` float32 [N]: width by height, before."""
+    """``pixels`` uint8 [N, 3, SIDE, SIDE], squashed, and ``aspect`` float32 [N], width / height of the photos."""
 
     pixels: torch.Tensor
     aspect: torch.Tensor
 
     def rows(self, rows: torch.Tensor) -> Squares:
-        """The squares of these rows, int64 [M], in that order."""
+        """Return the squares of these rows, int64 [M], in that order."""
         return Squares(self.pixels[rows], self.aspect[rows])
 
 
 def read_squares(paths: Sequence[str], device: str, *, progress: Progress = no_progress) -> Squares:
     """Decode photos and keep them on ``device``: 0.3 MB each.
 
-    :raises ImageError: a photo that cannot be read.
+    :raises ImageError: a photo cannot be read.
     """
     pixels = torch.empty(len(paths), 3, SIDE, SIDE, dtype=torch.uint8)
     aspect = torch.empty(len(paths))

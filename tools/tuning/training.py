@@ -1,4 +1,4 @@
-"""The training itself: a flat classifier of all breeds, on random views, whose moving average is the result."""
+"""Train a flat classifier of all breeds on random views; the result is the moving average of its weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["TrainingSet", "train_network"]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """N photos on one device: ``leaf`` int64 [N], and ``weights`` [N], by which they are sampled."""
+    """N photos on one device, with ``leaf`` int64 [N] and sampling ``weights`` [N]."""
 
     squares: Squares
     leaf: torch.Tensor
@@ -42,7 +42,7 @@ def train_network(
     *,
     progress: Progress,
 ) -> HierarchicalNetwork:
-    """Train ``network`` in place on the device of the photos; what comes back is the moving average of its weights.
+    """Train ``network`` in place on the device of the photos; return a network with the moving average of its weights.
 
     :raises ConfigError: the loss is not finite, or the device does not support the precision.
     """
@@ -71,14 +71,14 @@ def train_network(
 
 
 def _batches(plan: BatchPlan, epochs: int) -> Iterator[torch.Tensor]:
-    """int64 [B]: the photos of each step."""
+    """Yield the rows of the photos of each step, int64 [B]."""
     for epoch in range(epochs):
         for rows in plan.order(epoch)[plan.positions()]:
             yield torch.from_numpy(rows)
 
 
 def _logits(network: HierarchicalNetwork, images: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Leaf logits [B, L] of images [B, 3, h, w]; the head computes in float32 whatever the backbone does."""
+    """Return leaf logits [B, L] of images [B, 3, h, w]; the head always computes in float32."""
     with torch.autocast(images.device.type, dtype=dtype, enabled=dtype != torch.float32):
         features = network.backbone(images)
     logits: torch.Tensor = network.leaf_head(features.float())

@@ -1,4 +1,4 @@
-"""A backbone fine-tuned on one part of the photos, from a linear head to the interpolated weights."""
+"""Fine-tune a backbone on one part of the photos: fit a linear head, train both, and interpolate the weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Tuned", "tune"]
 
 @dataclass(frozen=True)
 class Tuned:
-    """``backbone``, a linear head beside it (``network``), and the weights of both before and after training."""
+    """The ``backbone``, the ``network`` of it and a linear head, and its weights before and after training."""
 
     backbone: Backbone
     network: HierarchicalNetwork
@@ -40,12 +40,12 @@ class Tuned:
         return next(self.network.parameters()).device.type
 
     def at(self, alpha: float) -> HierarchicalNetwork:
-        """The network ``alpha`` of the way from start to end, until it is asked for another."""
+        """Return the network with weights at ``alpha`` from start to end. The next call changes the same network."""
         self.network.load_state_dict(interpolate(self.start, self.end, alpha))
         return self.network.eval()
 
     def backbone_weights(self, alpha: float) -> Weights:
-        """The backbone's weights there, as they are released: float16, on the CPU."""
+        """Return the backbone's weights at ``alpha`` as they are released: in float16, on the CPU."""
         weights = copy_weights(self.at(alpha).backbone)
         return {
             name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
@@ -56,13 +56,13 @@ class Tuned:
 def tune(
     photos: PhotoIndex, squares: Squares, procedure: Procedure, registry: Registry, *, progress: Progress = no_progress
 ) -> Tuned:
-    """Fine-tune the backbone of ``procedure`` on photos of known breeds, given as squares as well, on their device.
+    """Fine-tune the backbone of ``procedure`` on photos of known breeds and their ``squares``, on the device of these.
 
     :raises ConfigError: training diverges, or the device does not support the precision.
     """
     device = squares.pixels.device
     backbone, _ = build_backbone(registry, procedure.backbone.name, procedure.backbone.options, seed=procedure.seed)
-    torch.manual_seed(procedure.seed)  # of the heads that are not set below
+    torch.manual_seed(procedure.seed)  # for the heads that are not set below
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, photos.taxonomy)
     features = FeatureExtractor(backbone, device.type).features(photos.paths, progress=progress)
     labels = photos.labels()

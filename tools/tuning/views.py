@@ -1,4 +1,4 @@
-"""Random views of photos, computed on the device that trains, a whole batch at a time."""
+"""Random views of photos, computed on the training device for a whole batch at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tools.tuning.squares import Squares
 
 __all__ = ["random_views"]
 
-LEAST_AREA = 0.35  # of a photo, in a view
+LEAST_AREA = 0.35  # smallest share of a photo in a view
 ASPECTS = math.log(3 / 4), math.log(4 / 3)
 CONTRAST, BRIGHTNESS, SATURATION = 0.3, 0.075, 0.15
-SOFT_BATCHES = 0.5  # share of batches, half of whose views lose detail, as in photos of few pixels
+SOFT_BATCHES = 0.5  # share of batches in which half of the views lose detail, like photos of few pixels
 SOFT_SIDES = 0.4, 0.9
 
 
 def random_views(squares: Squares, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Views float32 [B, 3, size, size] in [0, 1] of B squares: cropped, mirrored, lit otherwise, half of some batches
-    softened. Hue is left alone: the color of a coat tells its breed.
+    """Draw views float32 [B, 3, size, size] in [0, 1] of B squares: cropped, mirrored, with other contrast, brightness
+    and saturation, and half of them softened in some batches. Hue stays: the color of a coat is evidence for its breed.
     """
     draw = _Draw(len(squares.aspect), generator)
     grid = affine_grid(_crops(squares.aspect, draw), [len(squares.aspect), 3, size, size], align_corners=False)
@@ -30,7 +30,7 @@ def random_views(squares: Squares, size: int, generator: torch.Generator) -> tor
 
 
 class _Draw:
-    """Uniform random numbers of one generator: one for each of ``count`` photos, or one alone."""
+    """Draws uniform random numbers: one for each of ``count`` photos, or a single one."""
 
     def __init__(self, count: int, generator: torch.Generator):
         self._count, self._generator = count, generator
@@ -44,7 +44,7 @@ class _Draw:
 
 
 def _crops(aspect: torch.Tensor, draw: _Draw) -> torch.Tensor:
-    """Affine maps [B, 2, 3] from a view to the square it is cut from, half of them mirrored."""
+    """Draw affine maps [B, 2, 3] from a view to its square; half of them mirror."""
     area, shape = draw.each(LEAST_AREA, 1), draw.each(*ASPECTS).exp() / aspect.clamp(0.3, 3)
     width, height = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
     maps = torch.zeros(len(aspect), 2, 3, device=aspect.device)
@@ -56,7 +56,7 @@ def _crops(aspect: torch.Tensor, draw: _Draw) -> torch.Tensor:
 
 
 def _lit(views: torch.Tensor, draw: _Draw) -> torch.Tensor:
-    """Other contrast, brightness and saturation."""
+    """Change contrast, brightness and saturation at random."""
     mean = views.mean((2, 3), keepdim=True)
     views = mean + (views - mean) * _column(draw.each(1 - CONTRAST, 1 + CONTRAST))
     views = views + _column(draw.each(-BRIGHTNESS, BRIGHTNESS))

@@ -1,1 +1,1 @@
-"""How photos of several animals are answered."""
+"""Measurements on photos of several animals."""

@@ -1,12 +1,12 @@
-"""How many photos of a dog beside a cat still get a product that harms cats.
+"""Measure how many photos of a dog beside a cat still get a product that harms cats (docs/care.md).
 
     python tools/measure/several/bystanders.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/care.md
 
-Photos of a dog, on 20 to 60% of the frame, and of a cat beside it, on less or more of it, are put together on photos
-without pets; or a cat is put before a dog. A rule recommends to every dog what harms cats: counted are the photos for
-which the product stands, with and without the search for other animals, and with ``--regions``. Two dogs, and dogs
-alone, are judged as well, and the time that the search takes. Without ``--write`` the text goes to standard output.
+A photo of a dog, on 20 to 60% of the frame, and a smaller or larger one of a cat are composed on a photo without pets;
+or a cat is placed in front of a dog. A rule recommends to every dog a product that harms cats. The tool counts photos
+for which that product is still recommended: without and with the search for other animals, and with ``--regions``. It
+also measures photos of two dogs and of single dogs, and the time of the search. Without ``--write`` it prints the text.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ CATS: dict[str, Share] = {"a cat on 3 to 16%": (0.03, 0.16), "a cat on 16 to 50%
 
 
 class Predictors(NamedTuple):
-    """The same model, which searches for other animals beside the pet, and does not."""
+    """The same model with and without the search for other animals beside the pet."""
 
     searching: Predictor
     blind: Predictor
 
 
 def season(folder: Path) -> Registry:
-    """A registry with one rule more than the built-in ones."""
+    """Write and load a registry that adds one rule to the built-in ones."""
     (folder / "season.py").write_text(RULE, encoding="utf-8")
     (folder / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
     return load_registry(folder / "registry.yaml")
 
 
 def predictors(bundle: Path | None, registry: Registry) -> Predictors:
-    """Both."""
+    """Load a model with and without the search."""
     found = load(bundle, workers=1, registry=registry)
     *early, engine = found.cascade.engines
     recommender, look = Recommender.load(registry), found.cascade.second_look
@@ -85,7 +85,7 @@ def draw_composites(
     rng: np.random.Generator,
     count: int,
 ) -> list[np.ndarray]:
-    """Photos of a dog beside another pet."""
+    """Compose photos of a dog beside another pet."""
     made: list[np.ndarray] = []
     while len(made) < count:
         pair = [pets[int(rng.integers(len(pets)))] for pets in (dogs, others)]
@@ -96,7 +96,7 @@ def draw_composites(
 
 
 def put_before(dogs: Sequence[Pet], cats: Sequence[Pet], rng: np.random.Generator, count: int) -> list[np.ndarray]:
-    """Photos of a dog, and before it the photo of a cat on 30 to 50% of their height."""
+    """Compose photos of a dog with a photo of a cat in front of it, on 30 to 50% of the height."""
     made: list[np.ndarray] = []
     while len(made) < count:
         photo, cat = (pets[int(rng.integers(len(pets)))].pixels for pets in (dogs, cats))
@@ -110,13 +110,13 @@ def put_before(dogs: Sequence[Pet], cats: Sequence[Pet], rng: np.random.Generato
 
 
 def harmful(answers: Sequence[Prediction]) -> int:
-    """How many get the product, as a whole or for one of their regions."""
+    """Count the photos that get the product, for the whole photo or for one of its regions."""
     shampoos = ([one.shampoo, *(region.prediction.shampoo for region in one.regions or ())] for one in answers)
     return sum(PRODUCT in of_photo for of_photo in shampoos)
 
 
 def row(name: str, found: Predictors, photos: Sequence[np.ndarray]) -> str:
-    """A row of the table."""
+    """Return a row of the table."""
     answers = (
         found.blind.predict(photos),
         found.searching.predict(photos),
@@ -126,7 +126,7 @@ def row(name: str, found: Predictors, photos: Sequence[np.ndarray]) -> str:
 
 
 def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], *, seed: int, count: int) -> str:
-    """The table."""
+    """Return the table."""
     rng = np.random.default_rng(seed)
     dogs, cats = ([pet for pet in pets if pet.leaf.species == species] for species in ("dog", "cat"))
     rows = [
@@ -151,7 +151,7 @@ def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarra
 
 @in_one_line
 def main() -> None:
-    """Count what harms, and print or write it."""
+    """Count harmful recommendations and print or write the table."""
     given = read_arguments(__doc__, most=900, count=200, what="photos of each kind")
     pets, backgrounds = read_pets(given.data, given.most, given.seed), read_backgrounds(given.backgrounds)
     with TemporaryDirectory() as folder:

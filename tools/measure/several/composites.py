@@ -1,4 +1,4 @@
-"""Photos of several animals, put together of photos of one each: without overlap, and with soft edges."""
+"""Compose photos of several animals from photos of one animal each, without overlap and with soft edges."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 
 FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
-SOFT = 0.06  # of the shorter side of a photo, over which its edge fades into the background
-TRIES = 500  # arrangements at random before other photos and another frame are taken
+SOFT = 0.06  # share of the shorter side of a photo over which its edges fade into the background
+TRIES = 500  # random arrangements before other photos and another frame are drawn
 
 Share = tuple[float, float]
-"""Of the frame's area, for the photo of a pet: at least and at most."""
+"""Lowest and highest share of the frame's area for the photo of a pet."""
 
 
 class Pet(NamedTuple):
@@ -44,12 +44,12 @@ class Composite:
 
 
 def read_arguments(description: str | None, *, most: int, count: int, what: str) -> argparse.Namespace:
-    """The bundle, the photos, how many of them are drawn and of ``what``, and the page to write, None to print."""
+    """Parse the bundle, the photos and how many are used, the ``count`` of ``what``, and the page; None to print."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="default: the released one")
-    parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")
+    parser.add_argument("--data", required=True, help="labeled photos of one pet each, not used for any choice")
     parser.add_argument("--backgrounds", required=True, help="photos without pets")
-    parser.add_argument("--most", type=int, default=most, help="photos of --data, drawn at random")
+    parser.add_argument("--most", type=int, default=most, help="number of photos of --data, drawn at random")
     parser.add_argument("--count", type=int, default=count, help=what)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=Path, metavar="PAGE")
@@ -57,7 +57,7 @@ def read_arguments(description: str | None, *, most: int, count: int, what: str)
 
 
 def milliseconds(predict: Callable[[np.ndarray], object], photos: Sequence[np.ndarray]) -> float:
-    """For one photo after the other; the first is predicted once before."""
+    """Return the mean time per photo in milliseconds, one after the other, after one call to warm up."""
     predict(photos[0])
     start = time.perf_counter()
     for photo in photos:
@@ -66,22 +66,22 @@ def milliseconds(predict: Callable[[np.ndarray], object], photos: Sequence[np.nd
 
 
 def read_pets(data: str, most: int, seed: int) -> list[Pet]:
-    """Labeled photos, drawn at random."""
+    """Read labeled photos, drawn at random."""
     records = [record for record in read_index(data).records if record.breed]
     order = np.random.default_rng(seed).permutation(len(records))[:most]
     return [Pet(read_photo(records[i].path), Leaf(records[i].species, records[i].breed)) for i in order.tolist()]
 
 
 def read_backgrounds(folder: str, *, half: int = 1) -> list[np.ndarray]:
-    """Every second photo without pets: constants were chosen on the others, ``half`` 0."""
+    """Read every second photo without pets. Constants were chosen on ``half`` 0, so others should be measured on 1."""
     return [read_photo(path) for path in sorted(list_photos([folder], (), load_registry()))[half::2]]
 
 
 def compose(
     pets: Sequence[Pet], shares: Sequence[Share], background: np.ndarray | None, rng: np.random.Generator
 ) -> Composite | None:
-    """Pets, each on a share of a frame, at random places on a photo or one plain color; None where they do not fit
-    together.
+    """Place pets at random positions of a frame, each on its share of the area, over a photo or a plain color; None if
+    they do not fit.
     """
     frame = FRAMES[rng.integers(len(FRAMES))]
     places = arrange([pet.pixels.shape[:2] for pet in pets], shares, frame, rng)
@@ -104,7 +104,7 @@ Place = tuple[int, int, int, int]
 def arrange(
     shapes: Sequence[tuple[int, int]], shares: Sequence[Share], frame: tuple[int, int], rng: np.random.Generator
 ) -> list[Place] | None:
-    """Places for photos of these shapes that do not overlap; None if none are found."""
+    """Find places for photos of these shapes that do not overlap; None if there are none."""
     for _ in range(TRIES):
         places: list[Place] = []
         for shape, share in zip(shapes, shares, strict=True):
@@ -131,7 +131,7 @@ def _overlap(a: Place, b: Place) -> bool:
 
 
 def paste(canvas: np.ndarray, photo: np.ndarray, place: Place) -> None:
-    """Lay a photo on the canvas, in place, its edges fading."""
+    """Paste a photo into the canvas, in place, with fading edges."""
     x, y, width, height = place
     small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
     rows, columns = (np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)) for n in (height, width))

@@ -1,12 +1,12 @@
-"""How many of the animals in a photo are found, how many that are none, and what each is taken for.
+"""Measure how many animals in a photo are found, how many regions show none, and how each is classified.
 
     python tools/measure/several/regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/regions.md
 
-Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60% of its
-area, or three, each on 12 to 35%, on plain backgrounds and on photos without pets; and two of one breed. A region
-belongs to the photo in which its middle lies. Photos are judged alone as well, and those of ``--backgrounds``. Without
-``--write`` the text goes to standard output.
+Photos of ``--data`` are composed without overlap and with soft edges: two in a frame, each on 20 to 60% of its area, or
+three, each on 12 to 35%, on plain backgrounds and on photos without pets; and two of one breed. A region belongs to the
+photo that contains its center. Single photos and those of ``--backgrounds`` are measured as well. Without ``--write``
+the text is printed.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from tools.measure.several.composites import (
 )
 from tools.pages.marks import publish
 
-SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets
+SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area for each photo, by the number of pets
 
 
 class Met(NamedTuple):
-    """What became of one composite: for each pet its regions, and how many regions belong to none."""
+    """The regions of each pet in one composite, and how many regions are too many."""
 
     regions: tuple[tuple[Region, ...], ...]
     strays: int
 
 
 def meet(composite: Composite, prediction: Prediction) -> Met:
-    """Which region belongs to which pet: the one in whose box its middle lies."""
+    """Assign each region to the pet whose box contains its center."""
     owners = [_owner(region.box, composite.boxes) for region in prediction.regions or ()]
     regions = tuple(zip(owners, prediction.regions or (), strict=True))
     own = tuple(tuple(r for owner, r in regions if owner == pet) for pet in range(len(composite.pets)))
@@ -65,48 +65,48 @@ def _owner(box: Box, boxes: Sequence[Box]) -> int | None:
 
 
 def best_leaf(prediction: Prediction) -> Leaf | None:
-    """The most probable leaf, named or not."""
+    """Return the most probable leaf, even if it is not the answer."""
     return prediction.decision.top[0][0] if prediction.decision and prediction.species else None
 
 
 def is_right(regions: Sequence[Region], pet: Pet, what: Callable[[Leaf], object]) -> bool:
-    """Whether the pet alone was found, and ``what`` of it is right: its species or its leaf."""
+    """Return whether the pet has exactly one region, and ``what`` (its species or its leaf) is right."""
     found = [best_leaf(region.prediction) for region in regions]
     return len(found) == 1 and found[0] is not None and what(found[0]) == what(pet.leaf)
 
 
 def composite_row(name: str, predictor: Predictor, composites: Sequence[Composite]) -> str:
-    """A row of the table of composites."""
+    """Return a row of the table of composites."""
     answers = predictor.predict([one.pixels for one in composites], regions=True)
-    met = [meet(one, answer) for one, answer in zip(composites, answers, strict=True)]
+    matched = [meet(one, answer) for one, answer in zip(composites, answers, strict=True)]
     known = [all(best_leaf(predictor.predict(pet.pixels)) == pet.leaf for pet in one.pets) for one in composites]
-    breeds = [all_right(*pair, lambda leaf: leaf) for pair in zip(composites, met, strict=True)]
+    breeds = [all_right(*pair, lambda leaf: leaf) for pair in zip(composites, matched, strict=True)]
     cells = [
         name,
         str(len(composites)),
-        share([bool(own) for one in met for own in one.regions]),
-        share([all(one.regions) for one in met]),
-        share([one.strays > 0 for one in met]),
-        share([all_right(*pair, lambda leaf: leaf.species) for pair in zip(composites, met, strict=True)]),
+        share([bool(own) for one in matched for own in one.regions]),
+        share([all(one.regions) for one in matched]),
+        share([one.strays > 0 for one in matched]),
+        share([all_right(*pair, lambda leaf: leaf.species) for pair in zip(composites, matched, strict=True)]),
         share([right for right, alone in zip(breeds, known, strict=True) if alone]),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def all_right(composite: Composite, met: Met, what: Callable[[Leaf], object]) -> bool:
-    """Whether each pet has one region, and that is taken for what it is."""
-    return all(is_right(own, pet, what) for own, pet in zip(met.regions, composite.pets, strict=True))
+def all_right(composite: Composite, matched: Met, what: Callable[[Leaf], object]) -> bool:
+    """Return whether each pet has exactly one region, and ``what`` is right for all."""
+    return all(is_right(own, pet, what) for own, pet in zip(matched.regions, composite.pets, strict=True))
 
 
 def single_row(name: str, predictor: Predictor, photos: Sequence[np.ndarray]) -> str:
-    """A row of the table of photos as they are."""
+    """Return a row of the table of single photos."""
     counts = np.array([len(answer.regions or ()) for answer in predictor.predict(photos, regions=True)])
     cells = [name, str(len(photos)), *(share(chosen) for chosen in (counts == 0, counts == 1, counts > 1))]
     return f"| {' | '.join(cells)} |"
 
 
 def share(right: Sequence[bool] | np.ndarray) -> str:
-    """A share with its 95% interval."""
+    """Format a share with its 95% interval."""
     interval = wilson_interval(int(np.sum(right)), len(right))
     if interval is None:
         return "none"
@@ -114,13 +114,13 @@ def share(right: Sequence[bool] | np.ndarray) -> str:
 
 
 def times(predictor: Predictor, photos: Sequence[np.ndarray]) -> str:
-    """What regions cost, one photo after the other."""
+    """Measure the time with and without regions, one photo after the other."""
     alone, regions = (milliseconds(partial(predictor.predict, regions=asked), photos) for asked in (False, True))
     return f"A photo of two pets takes {alone:.0f} ms without regions, {regions:.0f} ms with them ({cores()} cores)."
 
 
 def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], *, seed: int, count: int) -> str:
-    """The tables."""
+    """Return the tables."""
     rng = np.random.default_rng(seed)
 
     def draw(animals: int, on_photo: bool, alike: bool = False) -> Composite:
@@ -166,7 +166,7 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
 
 @in_one_line
 def main() -> None:
-    """Find animals in photos and composites, and print or write what was right."""
+    """Find animals in photos and composites, and print or write the tables."""
     given = read_arguments(__doc__, most=600, count=150, what="composites of two pets on each background")
     pets = read_pets(given.data, given.most, given.seed)
     backgrounds = read_backgrounds(given.backgrounds)

@@ -1,12 +1,12 @@
-"""Which search for other animals finds a cat beside a dog, and finds none where there is none. docs/experiments.md has
-the answer.
+"""Compare searches for other animals: which finds a cat beside a dog, and none where there is none
+(docs/experiments.md).
 
     python tools/measure/several/search.py --data ../shared/data/pets --backgrounds ../shared/data/not-pets \
         --write docs/experiments.md
 
-Photos of a dog and a cat, of two dogs, and of a dog alone are put together as in ``bystanders.py``, on the other half
-of the backgrounds. Only those count that the network takes for a dog as a whole, with next to no probability of a cat:
-for these alone the search decides. Without ``--write`` the table goes to standard output.
+Photos of a dog and a cat, of two dogs, and of a single dog are composed as in ``bystanders.py``, on the other half of
+the backgrounds. Only photos count that the network classifies as a dog, with almost no probability of a cat: for
+other photos, the search makes no difference. Without ``--write`` the table is printed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SEARCHES = {
 def draw(
     pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], rng: np.random.Generator, count: int
 ) -> dict[str, list[np.ndarray]]:
-    """Photos of each kind."""
+    """Draw photos of each kind."""
     dogs, cats = ([pet for pet in pets if pet.leaf.species == species] for species in ("dog", "cat"))
     small, large = (draw_composites(dogs, cats, share, backgrounds, rng, count) for share in CATS.values())
     alone: list[np.ndarray] = []
@@ -73,7 +73,7 @@ def draw(
 
 
 def taken_for_dogs(predictor: Predictor, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Those for which what harms cats is recommended without a search."""
+    """Return the photos for which a product that harms cats may be recommended without a search."""
     tree = predictor.manifest.taxonomy
     cat = tree.species_index("cat")
     answers = predictor.predict(photos)
@@ -83,12 +83,12 @@ def taken_for_dogs(predictor: Predictor, photos: Sequence[np.ndarray]) -> list[n
 
 
 def found_in(photos: Sequence[np.ndarray], search: Bystanders, judge: Judge) -> int:
-    """In how many photos of a dog there is another animal."""
+    """Count the photos of a dog in which a search finds another animal."""
     return sum(bool(search(partial(np.asarray, photo), judge, "dog").any()) for photo in photos)
 
 
 def table(predictor: Predictor, kinds: dict[str, list[np.ndarray]]) -> str:
-    """In how many photos of each kind each search finds a cat."""
+    """Return a table of the number of photos of each kind in which each search finds another animal."""
     species, judge, detector = predictor.manifest.taxonomy.species, predictor.cascade.judge, Detector()
     lines = [f"| search | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
     lines.append(f"| number of photos | {' | '.join(str(len(photos)) for photos in kinds.values())} |")
@@ -101,7 +101,7 @@ def table(predictor: Predictor, kinds: dict[str, list[np.ndarray]]) -> str:
 
 @in_one_line
 def main() -> None:
-    """Count, and print or write it."""
+    """Count and print or write the table."""
     given = read_arguments(__doc__, most=900, count=200, what="photos of each kind")
     rng = np.random.default_rng(given.seed)
     pets = read_pets(given.data, given.most, given.seed)

@@ -1,7 +1,9 @@
 // Show a record on its card: the answer, its probabilities, the coat, and a shampoo.
 
 import { byId, model } from "./page.js";
-import { breedName, capital, joinAnd, joinOr, leafName, money, percent, pluralName, speciesName, spoken, t, withArticle } from "./words.js";
+import {
+  breedName, capital, joinAnd, joinOr, leafName, money, percent, pluralName, speciesName, spoken, t, withArticle,
+} from "./words.js";
 
 const LEAST_RIVAL = 0.01; // lowest probability of a second breed that is mentioned
 
@@ -66,7 +68,9 @@ export function showBars(item, record) {
   species.replaceChildren(bar(capital(speciesName(record.species.label)), record.species.probability));
   if (record.level === "unknown") for (const [name, share] of others) species.append(bar(capital(speciesName(name)), share, "runner"));
   breeds.replaceChildren(...listed.map((leaf, n) => bar(leafName(leaf), leaf.probability, n ? "runner" : "")));
-  if (listed.length && rest >= 0.005) breeds.append(bar(t("All other {pets}", { pets: pluralName(record.species.label) }), rest, "rest"));
+  if (listed.length && rest >= 0.005) {
+    breeds.append(bar(t("All other {pets}", { pets: pluralName(record.species.label) }), rest, "rest"));
+  }
   const breedsTitle = item.querySelector(".breeds-title");
   breedsTitle.hidden = !listed.length || record.level === "unknown";
   breedsTitle.textContent = isUnrecognized(record) ? t("Closest known breeds") : t("Breed");

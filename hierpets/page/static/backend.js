@@ -40,7 +40,8 @@ export async function prepare(file) {
 export async function predict(blob, { name, isGone, regions = false }) {
   const response = await send(regions ? "v1/predict?regions=true" : "v1/predict", withPhoto(blob, name), isGone);
   const [record] = await response.json();
-  return record.error ? { ...record, error: { ...record.error, message: readableError(record.error.message) } } : record;
+  const { error } = record;
+  return error ? { ...record, error: { ...error, message: readableError(error.message) } } : record;
 }
 
 /** Return an image of where the model looked. */
@@ -64,7 +65,8 @@ function readableError(message) {
 /** Return a response that is ok; throw the problem of another. */
 async function checked(response) {
   if (response.ok) return response;
-  const problem = await response.json().catch(() => null); // a proxy before the server may answer with a page, or nothing
+  // A proxy in front of the server may answer with a page, or with nothing.
+  const problem = await response.json().catch(() => null);
   const error = new Error(problem?.detail ? textOf(problem) : t("The server cannot be reached."));
   error.final = response.status === 413; // a retry cannot help: the photo stays too large
   throw error;

@@ -17,7 +17,10 @@ export function prepareFeedback(item) {
   const isTyped = (name) => [spoken(name), speciesName(name)].some((word) => word.toLowerCase() === form.elements.species.value.trim().toLowerCase());
   // The species that was typed; undefined if the model does not know it.
   const typedSpecies = () => Object.keys(model.taxonomy).find(isTyped);
-  const breeds = () => (model.taxonomy[typedSpecies()] ?? []).map((breed) => names[typedSpecies()]?.[breed] ?? spoken(breed));
+  const breeds = () => {
+    const species = typedSpecies();
+    return (model.taxonomy[species] ?? []).map((breed) => names[species]?.[breed] ?? spoken(breed));
+  };
   form.elements.species.addEventListener("input", () => fill(find(".breed-list"), breeds()));
   find(".open-feedback").addEventListener("click", () => {
     fill(find(".species-list"), Object.keys(model.taxonomy).map(speciesName));

@@ -1,6 +1,7 @@
-// Decode a photo in the orientation that its EXIF states. All browsers rotate JPEG, PNG and AVIF, but not all rotate WebP.
+// Decode a photo in the orientation that its EXIF states. All browsers rotate JPEG, PNG and AVIF; not all rotate WebP.
 
-const VP8X = 12, FLAGS = 20, CHUNKS = 30; // offsets in an extended WebP: its first chunk, the flags in it, the next chunk
+// Offsets in an extended WebP: of its first chunk, of the flags in it, and of the next chunk.
+const VP8X = 12, FLAGS = 20, CHUNKS = 30;
 const HAS_EXIF = 8;
 const ORIENTATION = 0x0112;
 // A WebP of 2 x 1 pixels whose EXIF says to rotate it to 1 x 2.
@@ -50,7 +51,10 @@ function rotated(bitmap, orientation) {
   return canvas.transferToImageBitmap();
 }
 
-/** Return the orientation, 1 to 8, that a WebP states; 1 if it states none, or the file is no WebP. @returns {Promise<number>} */
+/**
+ * Return the orientation, 1 to 8, that a WebP states; 1 if it states none, or the file is no WebP.
+ * @returns {Promise<number>}
+ */
 async function webpOrientation(file) {
   const start = new Uint8Array(await file.slice(0, CHUNKS).arrayBuffer());
   const text = (from, to) => String.fromCharCode(...start.subarray(from, to));
@@ -65,7 +69,8 @@ async function webpOrientation(file) {
 
 /** Return the TIFF structure in the EXIF chunk. */
 function exifOf(/** @type {DataView} */ view) {
-  const [chunk, prefix] = [0x45584946, 0x45786966]; // "EXIF", and "Exif", which some programs write before the structure
+  // "EXIF", and "Exif", which some programs write before the structure.
+  const [chunk, prefix] = [0x45584946, 0x45786966];
   let at = CHUNKS;
   while (view.getUint32(at) !== chunk) at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) % 2);
   const start = view.getUint32(at + 8) === prefix ? 6 : 0;

@@ -22,7 +22,8 @@ export const speciesName = (species) => names[species]?.[""] ?? spoken(species);
 const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
 export const pluralName = (species) => names[species]?.["*"] ?? plural(spoken(species));
 /** Add the indefinite article, in languages where that does not depend on the gender. */
-export const withArticle = (name) => (/^(?!eu|uk|uni)[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
+export const withArticle = (name) =>
+  (/^(?!eu|uk|uni)[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
 export const leafName = ({ species, breed }) => (breed ? breedName(species, breed) : speciesName(species));
 
 // Rounds as hierpets.text.likelihood does, because the page shows both next to each other.
@@ -40,7 +41,8 @@ export function percent(p) {
 }
 
 function joined(words, sentence) {
-  return words.length < 2 ? words.join("") : format(sentence, { first: words.slice(0, -1).join(", "), last: words.at(-1) });
+  if (words.length < 2) return words.join("");
+  return format(sentence, { first: words.slice(0, -1).join(", "), last: words.at(-1) });
 }
 export const joinAnd = (words) => joined(words, t("{first} and {last}"));
 export const joinOr = (words) => joined(words, t("{first} or {last}"));

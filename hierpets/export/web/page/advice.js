@@ -15,8 +15,8 @@
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[][], unknown: number,
  *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
  *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[]}} Advice
- *   rows [L + S] are the leaves, then the unlisted breeds of each species. `suits` [L + S][P] and `coats` [L + S][C] are
- *   the shares of such pets that a product suits, or that have a coat; `scores` [L + S][P] the total score of each
+ *   rows [L + S] are the leaves, then the unlisted breeds of each species. `suits` [L + S][P] and `coats` [L + S][C]
+ *   are the shares of such pets that a product suits, or that have a coat; `scores` [L + S][P] the total score of each
  *   product by the level of the answer. A product is excluded if the rows in which it is `vetoed` [L + S][P] have a
  *   probability above `tolerated` [P]
  */

@@ -71,7 +71,9 @@ export async function predict(/** @type {Blob} */ file) {
 async function problemOf(file) {
   const format = (number) => number.toLocaleString(language, { maximumFractionDigits: 1 });
   if (file.size > MAX_BYTES) {
-    return t("{size} MB, above the limit of {limit} MB", { size: format(file.size / 2 ** 20), limit: MAX_BYTES / 2 ** 20 });
+    return t("{size} MB, above the limit of {limit} MB", {
+      size: format(file.size / 2 ** 20), limit: MAX_BYTES / 2 ** 20,
+    });
   }
   const image = new Image();
   image.src = URL.createObjectURL(file);

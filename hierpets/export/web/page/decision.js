@@ -57,7 +57,10 @@ function namedProbabilities(joint, /** @type {number[]} */ listed, /** @type {Ru
 export const listedOf = (/** @type {Output} */ output, /** @type {Rules} */ { ood, species }) =>
   species.map((_, s) => (ood ? output.scores[1 + s] : 1));
 
-/** Return the probability of the best leaf, unlisted breeds considered; 0 if `counts` is false for that leaf. @returns {number} */
+/**
+ * Return the probability of the best leaf, unlisted breeds considered; 0 if `counts` is false for that leaf.
+ * @returns {number}
+ */
 export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
   const named = namedProbabilities(joint, listed, rules);
   const best = argmax(named);
@@ -79,7 +82,10 @@ export const mostProbableSpecies = (joint, /** @type {Rules} */ rules) => argmax
  *   breed is listed, given the species
  */
 
-/** Decide the finest answer that is probable enough: a breed, a few breeds, the species, or "unknown". @returns {Decision} */
+/**
+ * Decide the finest answer that is probable enough: a breed, a few breeds, the species, or "unknown".
+ * @returns {Decision}
+ */
 export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */ rules) {
   const listed = listedOf(output, rules);
   const named = namedProbabilities(joint, listed, rules);
@@ -128,7 +134,10 @@ function backOff(evidence, rules) {
 
 const answer = (level, source, breeds = []) => ({ level, source, breeds });
 
-/** Return the smallest set of the species' most probable breeds that is probable enough; null if none is. @returns {number[]|null} */
+/**
+ * Return the smallest set of the species' most probable breeds that is probable enough; null if none is.
+ * @returns {number[]|null}
+ */
 function breedSet({ breeds, thresholds, s }, { species, max_set: largest }) {
   const order = [...breeds.keys()].sort((a, b) => breeds[b] - breeds[a]);
   let total = breeds[order[0]];

@@ -29,7 +29,9 @@ async function isJpeg(file) {
   return a === 0xff && b === 0xd8 && c === 0xff;
 }
 
-/** Read the pixels in strips: some browsers limit the size of a canvas, and one for the whole would double the memory. */
+/**
+ * Read the pixels in strips: some browsers limit the size of a canvas, and one for the whole would double the memory.
+ */
 function readPixels(bitmap, reduction) {
   const [width, height] = [Math.ceil(bitmap.width / reduction), Math.ceil(bitmap.height / reduction)];
   const pixels = new Uint8ClampedArray(4 * width * height);
@@ -46,7 +48,9 @@ function readPixels(bitmap, reduction) {
   return { width, height, pixels };
 }
 
-/** Average each square of pixels, close to libjpeg's reduced decoding. Squares across an edge repeat the last pixels. */
+/**
+ * Average each square of pixels, close to libjpeg's reduced decoding. Squares across an edge repeat the last pixels.
+ */
 export function reduced(/** @type {Photo} */ { width, height, pixels }, /** @type {number} */ reduction) {
   if (reduction === 1) return pixels;
   const [columns, rows] = [Math.ceil(width / reduction), Math.ceil(height / reduction)];

@@ -1,5 +1,5 @@
-// Redirect to the page in the language of the URL, `?language=de`; without one, from the English page to the page in the
-// language of the browser.
+// Redirect to the page in the language of the URL, `?language=de`; without one, from the English page to the page in
+// the language of the browser.
 
 import { language } from "./words.js";
 

@@ -3,7 +3,9 @@
 
 import { recommend } from "./advice.js";
 import { doubtfulParts, merged, views } from "./bystanders.js";
-import { certainty, decide, jointProbabilities, listedOf, mostProbableSpecies, onMainScale, speciesProbabilities } from "./decision.js";
+import {
+  certainty, decide, jointProbabilities, listedOf, mostProbableSpecies, onMainScale, speciesProbabilities,
+} from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
 import { bothLooks, certaintyInDoubt, closerPart, likenessTo, lowered, mayObject } from "./second_look.js";
@@ -58,7 +60,8 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     return run(await openDetector(), { squares }, DETECTED);
   };
   const certaintyOf = (output) => certaintyInDoubt(output, temperatures, rules, rule);
-  const opinionOn = (output) => rule.opinions[mostProbableSpecies(jointProbabilities(output, temperatures, rules), rules)];
+  const opinionOn = (output) =>
+    rule.opinions[mostProbableSpecies(jointProbabilities(output, temperatures, rules), rules)];
   const lookAgain = async (output, mayCut, readAgain) => {
     const photo = await readAgain().catch(() => null);
     if (!photo) return { output, part: null }; // too large in more detail, or gone: the output of the first look stays
@@ -78,7 +81,8 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     const isUnsure = certainty < rules.unsure;
     const mayCut = isUnsure && rule.closer;
     // An objection only lowers the pet score: it is pointless for an unsure photo that is already below the least one.
-    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayObjectTo(output);
+    const isHeard = () =>
+      certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayObjectTo(output);
     return rule && (mayCut || isHeard()) ? lookAgain(output, mayCut, readAgain) : { output, part: null };
   };
 
@@ -95,10 +99,12 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
 
   return async (photo, readAgain) => {
     const first = await askInTurn(photo);
-    const { output, part } = first.stage === last ? await secondLook(first.output, readAgain) : { ...first, part: null };
+    const isMain = first.stage === last;
+    const { output, part } = isMain ? await secondLook(first.output, readAgain) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
-    const search = async (pet, harmed) => detector !== null && isOtherBeside(pet, harmed, await readAgain().catch(() => photo));
+    const search = async (pet, harmed) =>
+      detector !== null && isOtherBeside(pet, harmed, await readAgain().catch(() => photo));
     const recommendation = await recommend(joint, decision, advice, search);
     return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };

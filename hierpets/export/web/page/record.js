@@ -8,7 +8,8 @@ export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ 
   const known = decision.source !== "not_a_known_pet";
   const common = (i) => ({ probability: decision.named[i], origin: rules.leaves[i].origin });
   const breed = (i) => ({ label: rules.leaves[i].breed, ...common(i) });
-  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, breed: rules.leaves[i].breed, ...common(i) });
+  const speciesOf = (i) => rules.species[rules.leaves[i].species].name;
+  const leaf = (i) => ({ species: speciesOf(i), breed: rules.leaves[i].breed, ...common(i) });
   const { name } = rules.species[decision.species];
   return {
     level: decision.level,

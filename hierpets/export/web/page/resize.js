@@ -17,7 +17,10 @@ export function toSquare(/** @type {Photo} */ photo, /** @type {Preprocess} */ {
   return resized(cropped, size, kernelOf(interpolation, shorterOf(cropped) / size));
 }
 
-/** Resize the whole photo, whatever its shape, to the input of the detector: RGB, size x size. @returns {Uint8ClampedArray} */
+/**
+ * Resize the whole photo, whatever its shape, to the input of the detector: RGB, size x size.
+ * @returns {Uint8ClampedArray}
+ */
 export const stretched = (/** @type {Photo} */ photo, /** @type {number} */ size) =>
   resized(photo, size, shorterOf(photo) > size ? AREA : LINEAR);
 
@@ -98,17 +101,27 @@ function roundEven(value) {
 // ---- kernels: `taps(from, to)` returns the Taps of each of `to` pixels; the other functions round the sums
 
 /** Round once, at the end. */
-const roundedOnce = { ofRow: (sum) => sum, term: (weight, value) => weight * value, toByte: (sum) => Math.floor(sum + 0.5) };
+const roundedOnce = {
+  ofRow: (sum) => sum,
+  term: (weight, value) => weight * value,
+  toByte: (sum) => Math.floor(sum + 0.5),
+};
 /** OpenCV's mean over areas rounds half to even; in flat colors halves are frequent. */
 const roundedHalfToEven = { ...roundedOnce, toByte: roundEven };
 /** Pillow rounds after the rows and after the columns. */
 const roundedTwice = { ...roundedOnce, ofRow: (sum) => Math.min(255, Math.max(0, Math.floor(sum + 0.5))) };
 const STEPS = 2 ** 11;
 /** OpenCV's bilinear resize uses fixed-point numbers and drops low bits of intermediate results. */
-const fixedPoint = { ...roundedOnce, term: (weight, value) => (weight * (value >> 4)) >> 16, toByte: (sum) => (sum + 2) >> 2 };
+const fixedPoint = {
+  ...roundedOnce,
+  term: (weight, value) => (weight * (value >> 4)) >> 16,
+  toByte: (sum) => (sum + 2) >> 2,
+};
 
 function kernelOf(interpolation, shrinking) {
-  if (interpolation !== "adaptive") return { ...roundedTwice, taps: (from, to) => pillowTaps(from, to, PILLOW[interpolation]) };
+  if (interpolation !== "adaptive") {
+    return { ...roundedTwice, taps: (from, to) => pillowTaps(from, to, PILLOW[interpolation]) };
+  }
   if (shrinking >= 2) return AREA;
   return shrinking >= 1 ? LINEAR : { ...roundedOnce, taps: cubicTaps };
 }
@@ -148,7 +161,9 @@ const linearTaps = (from, to) => tapsAround(from, to, 0, (t) => [1 - t, t].map((
 /** OpenCV's INTER_CUBIC. @returns {Taps[]} */
 const cubicTaps = (from, to) => tapsAround(from, to, 1, (t) => [t + 1, t, t - 1, t - 2].map(cubic(-0.75)));
 
-/** Return the weights of the pixels around each position, from `before` pixels left of it on; edge pixels are repeated. */
+/**
+ * Return the weights of the pixels around each position, from `before` pixels left of it on; edge pixels are repeated.
+ */
 function tapsAround(from, to, before, weightsAt) {
   return listOf(to, (i) => {
     const position = ((i + 0.5) * from) / to - 0.5;
@@ -168,7 +183,8 @@ function areaTaps(from, to) {
   return listOf(to, (i) => {
     const [start, end] = [i * scale, Math.min(from, (i + 1) * scale)];
     const first = Math.min(from - 1, Math.floor(start + 1e-9));
-    const covered = listOf(Math.max(1, Math.ceil(end - 1e-9) - first), (k) => Math.min(end, first + k + 1) - Math.max(start, first + k));
+    const share = (k) => Math.min(end, first + k + 1) - Math.max(start, first + k);
+    const covered = listOf(Math.max(1, Math.ceil(end - 1e-9) - first), share);
     const total = covered.reduce((sum, one) => sum + one, 0);
     return { first, weights: Float64Array.from(covered, (one) => fround(one / total)) };
   });

@@ -1,5 +1,5 @@
-// A second look at doubtful photos, as in hierpets.inference.detector.second_look: a detector finds out where the animal
-// is, and whether it is a pet; a small animal is cut out, and the main network runs again on that part.
+// A second look at doubtful photos, as in hierpets.inference.detector.second_look: a detector finds out where the
+// animal is, and whether it is a pet; a small animal is cut out, and the main network runs again on that part.
 // model.LANGUAGE.json has the thresholds.
 
 import { certainty, jointProbabilities, listedOf, mostProbableSpecies } from "./decision.js";
@@ -11,7 +11,8 @@ import { area, bestOf, isBeside, likeliest, squared } from "./detections.js";
 /** @typedef {import("./detections.js").Box} Box */
 
 /**
- * @typedef {{pets: number[], others: number[]}} Opinion  the detector's animals that are evidence for a pet, and against one
+ * @typedef {{pets: number[], others: number[]}} Opinion  the detector's animals that are evidence for a pet, and
+ *   against one
  * @typedef {{animal: number, weights: number[], bias: number}} Animal  how much a photo looks like it: linear in the
  *   features [D]
  * @typedef {{pets: number[], opinions: Opinion[], animals: Animal[],
@@ -37,13 +38,17 @@ export function certaintyInDoubt(/** @type {Output} */ output, temperatures, rul
  */
 export function bothLooks(/** @type {Output} */ first, /** @type {Output} */ second, temperatures, rules) {
   const both = { features: first.features, species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) };
-  const isGrown = (output) => rules.species[mostProbableSpecies(jointProbabilities(output, temperatures, rules), rules)].grown;
+  const isGrown = (output) =>
+    rules.species[mostProbableSpecies(jointProbabilities(output, temperatures, rules), rules)].grown;
   return (isGrown(first) || isGrown(second)) && !isGrown(both) ? null : both;
 }
 
 const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
 
-/** Return the part to look at again: a square around the likeliest pet, if that is small; else null. @returns {Box|null} */
+/**
+ * Return the part to look at again: a square around the likeliest pet, if that is small; else null.
+ * @returns {Box|null}
+ */
 export function closerPart(/** @type {Detections} */ seen, { width, height }, /** @type {SecondLook} */ rule, /** @type {Detector} */ detector) {
   const [box] = likeliest(seen, bestOf(seen, rule.pets), detector);
   return box && area(box) < rule.large ? squared(box, width, height, detector.margin) : null;

@@ -17,7 +17,8 @@ async function load(file, read) {
     if (!response.ok) throw new Error(`status ${response.status}`);
     return await read(response);
   } catch (error) {
-    const isRuntime = error.message.startsWith("no available backend"); // ONNX Runtime Web loads it with the first network
+    // ONNX Runtime Web loads its own file with the first network.
+    const isRuntime = error.message.startsWith("no available backend");
     throw Object.assign(error, { file: isRuntime ? "ort.wasm" : file });
   }
 }
@@ -25,7 +26,10 @@ async function load(file, read) {
 const bytes = async (response) => new Uint8Array(await response.arrayBuffer());
 const network = async (response) => ort.InferenceSession.create(await bytes(response));
 
-/** Load the detector's file; return a function that returns its session. The first call creates that: few photos need it. */
+/**
+ * Load the detector's file; return a function that returns its session. The first call creates that: few photos need
+ * it.
+ */
 async function loadDetector({ file }) {
   const content = await load(file, bytes);
   let session = null;
@@ -61,7 +65,9 @@ async function answer(file, { model, predict }) {
   }
 }
 
-/** Return the message that says why the worker cannot start: the page has `changed`, or a file is `missing` or damaged. */
+/**
+ * Return the message that says why the worker cannot start: the page has `changed`, or a file is `missing` or damaged.
+ */
 const startFailure = (error, language) =>
   error.isChanged ? { changed: true } : { missing: error.file ?? modelFile(language) };
 

@@ -1,4 +1,4 @@
-"""What to do next about an item of the checklist: commands that a shell takes as they are."""
+"""The next steps of the checklist: each function returns a command for the shell, or what to look at."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ __all__ = [
 
 
 def audit(run: RunEvidence) -> str:
-    """Of the photos that the run was trained on."""
+    """Audit the photos that the run was trained on."""
     again = " --overwrite" if run.audit else ""
     return f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}{again}"
 
 
 def look_at_audit(run: RunEvidence) -> str:
-    """At what it found."""
+    """Look at what the audit found."""
     return f"look at {run.folder / 'audit' / PAGE_FILE}"
 
 
 def measure(run: RunEvidence) -> str:
-    """What takes computing."""
+    """Measure what the checklist cannot read from files."""
     return f"hierpets checklist {_quoted(run.folder)} --measure"
 
 
 def inspect(run: RunEvidence) -> str:
-    """Where engines begin to differ."""
+    """Find the step at which engines begin to differ."""
     return f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
 
 
 def train(run: RunEvidence, change: str = "") -> str:
-    """On the same photos, with changed options."""
+    """Train on the same photos, with changed options."""
     return _train_on(_quoted(run.config.data), run, change)
 
 
 def train_on_more(run: RunEvidence) -> str:
-    """On more photos, with the same options."""
+    """Train on more photos, with the same options."""
     return _train_on("MORE_PHOTOS", run)
 
 
@@ -62,14 +62,14 @@ def train_stronger(run: RunEvidence) -> str:
 
 
 def evaluate_elsewhere(run: RunEvidence) -> str:
-    """On photos from another source."""
+    """Evaluate on photos from another source."""
     model, out = _quoted(run.bundle), _quoted(_free(run.folder, "elsewhere"))
     return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
 
 
 def stress_test(run: RunEvidence) -> str:
-    """On the photos that training held out; on others where it held out none, and for a second test: the same photos
-    would say the same again.
+    """Test on the photos that training held out; on others if it held out none, or for a second test, as the same
+    photos would give the same result.
     """
     is_first = not any(found.stress for found in run.unseen.values())
     model, out = _quoted(run.bundle), _quoted(_free(run.folder, "stress"))
@@ -83,7 +83,7 @@ def _train_on(data: str, run: RunEvidence, change: str = "") -> str:
 
 
 def _free(folder: Path, name: str) -> Path:
-    """The name in the folder, or else the first of it with a number that nothing has: ``stress``, ``stress-2``."""
+    """Return the first path that does not exist of ``stress``, ``stress-2`` and so on."""
     numbered = (folder / f"{name}-{number}" for number in count(2))
     return next(path for path in chain([folder / name], numbered) if not path.exists())
 

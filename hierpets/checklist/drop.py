@@ -32,9 +32,9 @@ class Drop(NamedTuple):
 
 
 def find_drop(own: Metrics, other: Metrics) -> Drop | None:
-    """At the finest level at which both have photos of the same classes; None where there is none.
+    """Find the drop at the finest level at which both have photos of the same classes; None if there is none.
 
-    The interval is made of those of both (Newcombe, "Interval estimation for the difference between independent
+    Its interval is combined from those of both (Newcombe, "Interval estimation for the difference between independent
     proportions", 1998, method 10).
     """
     for level in ("breed", "species"):

@@ -1,4 +1,4 @@
-"""What a run folder holds to judge it by: settings, metrics, bundle, and an audit, evaluations, measurements if any."""
+"""Read what a run folder is judged by: settings, metrics, bundle, and its audit, evaluations, measurements if any."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["RunEvidence"]
 
 @dataclass(frozen=True)
 class RunEvidence:
-    """The content of a run's files; what is not there is empty or None.
+    """The content of a run's files; what is missing is empty or None.
 
     ``metrics`` maps how the photos were held out (``cross_validation``, ``validation``) to their metrics;
-    ``evaluations`` the name of a folder in the run to what ``hierpets evaluate`` wrote there. ``graph`` is the input
+    ``evaluations`` maps a folder in the run to what ``hierpets evaluate`` wrote there. ``graph`` is the input
     shape of the OpenVINO graph. ``start`` is the folder that the run was trained from; the paths in ``config`` are
     resolved against it, so that the run can be looked at from anywhere.
     """
@@ -79,7 +79,7 @@ class RunEvidence:
 
     @property
     def held_out(self) -> tuple[str, Metrics]:
-        """The metrics on photos that no fit has touched, and how they were held out: validation, else out of fold."""
+        """How photos were held out from every fit, and the metrics on them: those of validation, else out of fold."""
         for name in ("validation", "cross_validation"):
             if name in self.metrics:
                 return name, self.metrics[name]
@@ -108,14 +108,14 @@ class RunEvidence:
 
     @property
     def recognized(self) -> dict[str, int]:
-        """The evaluations on other data by its path, but not by its photos: to how many of them the model was fitted.
-        The rest of such photos may well be those that training held out.
+        """The evaluations whose data lies elsewhere but holds photos that the model was fitted to: the number of these.
+        The rest of such data may be what training held out.
         """
         return {name: _seen(metrics) for name, metrics in self._of_other_data.items() if _seen(metrics)}
 
     @property
     def unseen(self) -> dict[str, Metrics]:
-        """The evaluations that measure no photo which the model was fitted to, as far as it is known."""
+        """The evaluations that measure no photo that the model is known to be fitted to."""
         return {name: m for name, m in self.evaluations.items() if not _seen(m) or (m.seen and m.seen.left_out)}
 
     @property
@@ -129,12 +129,12 @@ class RunEvidence:
         return place.is_relative_to(own) or own.is_relative_to(place)
 
     def _place(self, data: str) -> Path:
-        """One path for all that data may be called here or where the run was trained."""
+        """Resolve a path that may be relative to here or to where the run was trained."""
         return Path(_resolved_data(data, self.start))
 
 
 def _seen(metrics: Metrics) -> int:
-    """How many of the photos that were given the model was fitted to, whether or not they were left out."""
+    """How many of an evaluation's photos the model was fitted to, whether or not they were left out."""
     return metrics.seen.n if metrics.seen else 0
 
 
@@ -156,7 +156,7 @@ def _resolved_data(data: str, start: Path) -> str:
 
 
 def _from(start: Path, path: Path) -> Path:
-    """A path as it was meant in a folder, or here if there is none there."""
+    """Return the path in the folder ``start`` if it exists there, else as given."""
     return start / path if (start / path).exists() else path
 
 
@@ -168,9 +168,9 @@ def _started_in(folder: Path, out: Path) -> Path:
 
 
 def _own_metrics(path: Path, model: ModelId) -> dict[str, Metrics]:
-    """What the training measured.
+    """Read what the training measured.
 
-    :raises ConfigError: of another model than the bundle that is there now.
+    :raises ConfigError: it is of another model than the bundle that is there now.
     """
     found = read_run_metrics(path)
     if other := next((one.model for one in found.values() if one.model not in (None, model)), None):

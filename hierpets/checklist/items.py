@@ -8,7 +8,7 @@ from hierpets.checklist import commands
 from hierpets.checklist.drop import find_drop
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.recall import judge_recall
-from hierpets.checklist.verdict import Item, Status, by_interval, by_value, gravest
+from hierpets.checklist.verdict import Item, Status, by_interval, by_value, worst_of
 from hierpets.evaluation.metrics.promise import broken_promises
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.planning.result import Help
@@ -24,7 +24,7 @@ AGREE = (0.01, 0.05)  # of a probability, between engines and batch sizes
 
 
 def judge_run(run: RunEvidence) -> list[Item]:
-    """Every item, in the order in which an engineer would ask. ``docs/checklist.md`` explains each."""
+    """Judge every item, in the order in which an engineer would ask. ``docs/checklist.md`` explains each."""
     return [item(run) for item in ITEMS]
 
 
@@ -180,13 +180,13 @@ def _elsewhere(run: RunEvidence) -> Item:
         else:
             parts.append(f"{name}: no class that {how} has, too")
     evidence = "; ".join(parts + recognized)
-    status = gravest(*verdicts) if verdicts else "not done"
+    status = worst_of(*verdicts) if verdicts else "not done"
     next_step = commands.evaluate_elsewhere(run) if may_be_none else commands.train_on_more(run)
     return Item(question, status, evidence, "" if status == "pass" else next_step)
 
 
 def _stress(run: RunEvidence) -> Item:
-    question = "does it bear worse photos?"
+    question = "does it cope with worse photos?"
     tested = {name: found.stress for name, found in run.unseen.items() if found.stress}
     if not tested:
         seen = any(found.stress for found in run.evaluations.values())
@@ -200,7 +200,7 @@ def _stress(run: RunEvidence) -> Item:
         low, high = (middle.loss if bound is None else bound for bound in middle.loss_interval)
         lost = f"{100 * middle.loss:.1f} points lost ({100 * low:.1f} to {100 * high:.1f}) at the middle step"
         parts.append(f"{name}: {lost} on {counted(stress.n, 'photo')}, worst {worst.kind} {worst.finest:.1%}")
-        status = gravest(status, by_interval((low, high), LOSS))
+        status = worst_of(status, by_interval((low, high), LOSS))
         may_be_none &= low <= LOSS[0]
     next_step = commands.stress_test(run) if may_be_none else commands.train_on_more(run)
     return Item(question, status, "; ".join(parts), "" if status == "pass" else next_step)

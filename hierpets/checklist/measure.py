@@ -1,4 +1,4 @@
-"""The two items that take computing: features of a random backbone, and the engines against each other."""
+"""Measure what two items need: a backbone with random weights, and the engines side by side."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PHOTOS = 32
 
 
 def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no_progress) -> RunMeasurements:
-    """What ``RUN/measured.json`` holds."""
+    """Measure what ``RUN/measured.json`` holds."""
     index = prepare_index(run.config, registry)
-    # On what this machine has: the run may come from another.
+    # The device of this machine: the run may come from another.
     device, photos = choose_device("auto"), index.subset("train")
     found = compare_random(run.manifest.backbone, photos, run.config, registry, device=device, progress=progress)
     skipped = isinstance(found, str)
@@ -39,8 +39,8 @@ def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no
 
 
 def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> EngineGap:
-    """The largest difference of a leaf's probability between torch and OpenVINO, and between alone and in a batch: in
-    float32, for in other formats rounding alone would look as if the engines saw other pixels.
+    """Return the largest difference of a leaf's probability between torch and OpenVINO, and between a photo alone and
+    in a batch. All in float32: rounding to other formats alone would make a difference.
     """
     paths = evenly(index.paths, PHOTOS)
     joints = [

@@ -1,4 +1,4 @@
-"""``RUN/measured.json``: what the checklist knows only after computing it."""
+"""``RUN/measured.json``: what the checklist cannot read from other files and measures."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hierpets.checklist import commands
 from hierpets.checklist.evidence import RunEvidence
-from hierpets.checklist.verdict import ORDER, Item, Status, gravest
+from hierpets.checklist.verdict import ORDER, Item, Status, worst_of
 from hierpets.evaluation.metrics.schema import ClassScores
 from hierpets.text import join_words
 
@@ -19,7 +19,7 @@ SUPPORT = 5  # photos of a class, below which its recall says little
 
 
 def judge_recall(run: RunEvidence) -> Item:
-    """Whether any class is recognized too rarely, and of which too few photos were judged."""
+    """Judge whether any class is recognized too rarely, or too few of its photos were judged."""
     question = "recall of every class?"
     parts: list[str] = []
     status: Status = "pass"
@@ -29,7 +29,7 @@ def judge_recall(run: RunEvidence) -> Item:
             found, highest, verdict = _LowestRecall.of(recalls, bounds)
             luck = f", but by its 95% interval it may be {highest:.1%}"
             parts.append(f"lowest {level}: {found}{luck if verdict == 'warn' else ''}")
-            status = gravest(status, verdict)
+            status = worst_of(status, verdict)
             if verdict != "pass":
                 may_be_luck = highest >= bounds[0]
                 next_step = commands.evaluate_elsewhere(run) if may_be_luck else commands.train_on_more(run)
@@ -54,7 +54,7 @@ class _ClassRecall(NamedTuple):
 
 
 class _LowestRecall(NamedTuple):
-    """The recall of a level that decides, the ``highest`` that it may be, and the verdict."""
+    """The recall that decides a level, the ``highest`` that it may be by its interval, and the verdict."""
 
     found: _ClassRecall
     highest: float

@@ -1,4 +1,4 @@
-"""The checklist of a run folder, measured first where that was asked for."""
+"""Judge a run folder by the checklist, after measuring what is missing if asked to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Checklist", "check_run"]
 
 @dataclass(frozen=True)
 class Checklist:
-    """What was asked of a run, and which model it holds."""
+    """The judged items of a run folder, and the model in it."""
 
     run: Path
     model: ModelId
@@ -47,9 +47,9 @@ def check_run(
     registry: Registry | str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> Checklist:
-    """Ask what should be asked before a model is trusted; ``docs/checklist.md`` explains each question.
+    """Check a run as one should before trusting its model; ``docs/checklist.md`` explains each question.
 
-    With ``measure``, first compute what takes computing and write it to ``RUN/measured.json``.
+    With ``measure``, first measure what the files do not say and write it to ``RUN/measured.json``.
 
     :raises ConfigError: no run there.
     :raises DataError: its metrics or its audit are damaged.

@@ -1,11 +1,11 @@
-"""What a checklist says of one question: a verdict, the evidence behind it, and what to do next."""
+"""An item of the checklist: a question, its status, the evidence for it, and the next step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-__all__ = ["Item", "Status", "by_interval", "by_value", "gravest"]
+__all__ = ["Item", "Status", "by_interval", "by_value", "worst_of"]
 
 Status = Literal["pass", "warn", "fail", "not done"]
 ORDER: tuple[Status, ...] = ("pass", "warn", "fail")
@@ -15,8 +15,8 @@ ORDER: tuple[Status, ...] = ("pass", "warn", "fail")
 class Item:
     """One line of the checklist.
 
-    ``evidence`` is the number behind the verdict, or why there is none; ``next_step`` a command, or what to look at,
-    empty where there is nothing left to do.
+    ``evidence`` holds the numbers behind the verdict, or why there are none; ``next_step`` is a command, or what to
+    look at, and empty where nothing is left to do.
     """
 
     question: str
@@ -25,8 +25,8 @@ class Item:
     next_step: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """The item as JSON values, under the keys of ``docs/checklist.md``."""
-        return {"question": self.question, "status": self.status, "number": self.evidence, "settle": self.next_step}
+        """Return the item as JSON values, under the names of its fields."""
+        return asdict(self)
 
 
 def by_value(value: float, bounds: tuple[float, float]) -> Status:
@@ -40,6 +40,6 @@ def by_interval(interval: tuple[float, float], bounds: tuple[float, float]) -> S
     return "fail" if low > bounds[1] else "warn" if high > bounds[0] else "pass"
 
 
-def gravest(*verdicts: Status) -> Status:
-    """The worst of verdicts on what was done."""
+def worst_of(*verdicts: Status) -> Status:
+    """Return the worst of some verdicts, none of which is "not done"."""
     return max(verdicts, key=ORDER.index)

@@ -18,8 +18,8 @@ __all__ = [
     "VBO",
     "Names",
     "breed_names",
+    "cache_short_names",
     "find_label",
-    "kept_where_short",
     "local_name",
     "meant_labels",
     "other_names",
@@ -29,7 +29,7 @@ __all__ = [
 
 FILE = Path(__file__).parent / "breeds.yaml"
 VBO = Path(__file__).parent / "vbo.yaml"
-LONGEST_KEPT = 100  # characters
+MAX_CACHED_LENGTH = 100  # characters
 
 
 class Names(NamedTuple):
@@ -107,20 +107,20 @@ def other_names(labels: Iterable[str]) -> list[str]:
     return [name for names in named for name in (*names.own, *names.further)]
 
 
-def kept_where_short(of_name: Callable[[str], str]) -> Callable[[str], str]:
-    """The same function, which keeps what it makes of a few thousand names; not of long ones: strangers send a server
-    names of any length.
+def cache_short_names(of_name: Callable[[str], str]) -> Callable[[str], str]:
+    """Cache a function of a name, for a few thousand names. Long ones are not kept: strangers send a server names of
+    any length.
     """
-    kept = lru_cache(maxsize=4096)(of_name)
+    cached = lru_cache(maxsize=4096)(of_name)
 
     @wraps(of_name)
     def call(name: str) -> str:
-        return kept(name) if len(name) <= LONGEST_KEPT else of_name(name)
+        return cached(name) if len(name) <= MAX_CACHED_LENGTH else of_name(name)
 
     return call
 
 
-@kept_where_short
+@cache_short_names
 def plain(name: str) -> str:
     """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
     letters = unicodedata.normalize("NFKD", name.casefold())

@@ -42,7 +42,7 @@ QUESTIONS = {
     "thresholds": "thresholds fitted on held-out photos?",
     "preprocessing": "same preprocessing in training and serving?",
     "elsewhere": "tested on photos from another source?",
-    "stress": "does it bear worse photos?",
+    "stress": "does it cope with worse photos?",
 }
 AUDIT = Audit(
     data="demo",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
-from hierpets.messages.breeds import kept_where_short
+from hierpets.messages.breeds import cache_short_names
 from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf, label_problem
 
@@ -159,7 +159,7 @@ def _same_file(path: str) -> str:
     return os.path.normcase(os.path.normpath(path))
 
 
-@kept_where_short  # many photos have few names
+@cache_short_names  # many photos have few names
 def folded(name: str) -> str:
     """Equal for all spellings of a name that count as one."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())

@@ -1,4 +1,4 @@
-"""Which pretrained features fit these photos? Linear cross-validation on each, without training any backbone."""
+"""Rank pretrained backbones on some photos by cross-validating linear heads on the features of each."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from hierpets.registry.loading import Registry
 
 __all__ = ["EACH", "rank_backbones"]
 
-EACH = 30  # photos of a class at most that backbones are compared on
+EACH = 30  # at most so many photos of a class are used to compare backbones
 REPEATS = 3
 RESAMPLES = 1000
 
 
 class _Judged(NamedTuple):
-    """A backbone, how often heads on its features are right about each photo (float [N]), and milliseconds a photo."""
+    """A backbone, how often heads on its features are right about each photo, float [N], and its milliseconds per
+    photo.
+    """
 
     name: str
     right: np.ndarray
@@ -41,10 +43,10 @@ def rank_backbones(
     *,
     progress: Progress,
 ) -> tuple[BackboneRank, ...]:
-    """The best first, each with its paired difference to the best.
+    """Rank backbones from the best to the worst, each with its paired difference from the best.
 
-    Advised is the fastest of those that the best is not shown to beat, at 95%: a difference that may be chance is no
-    reason to wait longer.
+    The fastest of those that the best does not significantly beat, at 95%, is advised: a difference that may be chance
+    is no reason to wait longer.
     """
     judged = []
     labels = photos.labels()
@@ -58,7 +60,7 @@ def rank_backbones(
 
 
 def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) -> Iterator[BackboneRank]:
-    """Sorted by mean recall of the classes; ``leaf`` int [N], ``groups`` as in :class:`Labels`."""
+    """Sort by mean recall of the classes; ``leaf`` is int [N], ``groups`` as in :class:`Labels`."""
     scores = {one.name: float(balanced_accuracy(one.right, leaf)) for one in judged}
     ordered = sorted(judged, key=lambda one: -scores[one.name])
     best, *others = ordered

@@ -1,4 +1,4 @@
-"""How long each recipe of ``hierpets train`` takes on this machine, from the speed of a few photos."""
+"""Estimate how long each recipe of ``hierpets train`` takes on this machine, from the time that a few photos take."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from hierpets.workers import cores
 __all__ = ["HeadSeconds", "TimedBackbone", "recipe_costs", "time_backbone", "time_heads"]
 
 PROBE = 12  # photos whose features are timed
-FITTED = 1000  # photos that a logistic regression is timed on; up to there its number hardly matters
-PRELUDE = 3  # photos of each class, of a fit that is not timed
-BESIDES = 20.0  # seconds that every run takes: start, conversion, calibration, metrics, writing
+FITTED = 1000  # photos that a logistic regression is timed on; for fewer, the time hardly depends on their number
+WARM_UP = 3  # photos of each class, for a first fit that is not timed
+OVERHEAD = 20.0  # seconds that every run takes besides: start, conversion, calibration, metrics, writing
 
 
 class TimedBackbone(NamedTuple):
-    """A backbone that is ready to run, and the ``seconds`` it takes for one photo, decoding included."""
+    """A backbone that is ready to run, and the ``seconds`` that it takes per photo, including decoding."""
 
     choice: BackboneChoice
     backbone: Backbone
@@ -46,39 +46,39 @@ class TimedBackbone(NamedTuple):
 def time_backbone(
     choice: BackboneChoice, paths: list[str], registry: Registry, *, device: str, seed: int
 ) -> TimedBackbone:
-    """Build a backbone as training with that seed does, and time it on some of the photos, whatever the cache holds."""
+    """Build a backbone as training with this seed does, and time it on some of the photos, without the cache."""
     backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file(), seed=seed)
     extractor = FeatureExtractor(backbone, device)
     probed = evenly(paths, PROBE)
-    extractor.compute(probed[:1], on_error=_skip)  # what is prepared at the first call is left out
+    extractor.compute(probed[:1], on_error=_skip)  # a warm-up
     seconds = _timed(lambda: extractor.compute(probed, on_error=_skip))
     return TimedBackbone(choice, backbone, spec, extractor, seconds / len(probed))
 
 
 class HeadSeconds(NamedTuple):
-    """Seconds for LDA heads, and for a logistic regression, on all photos of a training once."""
+    """Seconds to fit LDA heads, or a logistic regression, to all photos of a training once."""
 
     lda: float
     logistic: float
 
     def of(self, spec: HeadSpec) -> float:
-        """Those of heads of a kind; a blend takes hardly longer than its logistic regression."""
+        """Return the seconds of one kind of heads; a blend takes hardly longer than its logistic regression."""
         return self.lda if spec.kind == "lda" else self.logistic
 
     def to_fit(self, spec: HeadSpec, *, folds: int) -> float:
-        """All that is fitted to the features of a network: LDA for every fold and for breeds that are held out, since
-        the OOD scorer is one whatever the heads are, and heads of another kind to all photos and without each fold.
+        """Return the seconds of all fits to the features of one network: LDA for every fold and for held-out breeds,
+        which the OOD scorer needs whatever the heads are, and heads of another kind for all photos and every fold.
         """
         others = 0.0 if spec.kind == "lda" else self.of(spec) * (1 + folds)
         return self.lda * (1 + 2 * folds) * 2 + others
 
 
 def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
-    """Fit both kinds of heads to photos, the logistic regression to some of them, since it takes in proportion; so many
-    photos ``of`` a training take longer by as much.
+    """Time both kinds of heads and scale to the ``of`` photos of a training; the logistic regression is fitted to some
+    photos only, because its time grows in proportion.
     """
     leaf = photos.labels.leaf
-    few_each = np.concatenate([np.flatnonzero(leaf == one)[:PRELUDE] for one in np.unique(leaf)])
+    few_each = np.concatenate([np.flatnonzero(leaf == one)[:WARM_UP] for one in np.unique(leaf)])
     fit_heads(
         photos.where(np.isin(np.arange(len(photos)), few_each)), HeadSpec(kind="logistic")
     )  # imports what it needs
@@ -101,9 +101,10 @@ def recipe_costs(
     device: str,
     price: float | None,
 ) -> tuple[RecipeCost, ...]:
-    """Each recipe under these settings, for so many photos; ``price`` is that of an hour of this machine.
+    """Estimate each recipe under these settings for a number of photos; ``price`` is that of an hour of this machine.
 
-    Recipe ``auto`` compares the backbones ``compared``; the others use their ``own``, and ``early`` ones before it.
+    Recipe ``auto`` compares the backbones ``compared``; the others use ``own`` as the main one, after the ``early``
+    ones.
     """
     networks = (own, *early)
     frozen = photos * len(VIEWS[config.view]) * sum(one.seconds for one in networks)
@@ -114,11 +115,11 @@ def recipe_costs(
     seen = photos * len(views) + min(photos, CORRUPTED) * config.auto.stress
     comparing = seen * sum(other.seconds for other in compared)
     comparing += len(compared) * _heads_to_compare(config, heads, photos)
-    comparing += heads.to_fit(HeadSpec(), folds=config.folds)  # whichever is chosen: an LDA, where nothing is better
+    comparing += heads.to_fit(HeadSpec(), folds=config.folds)  # of those that are chosen; usually an LDA
     seconds: dict[RecipeName, float] = {
-        "heads": BESIDES + frozen,
-        "auto": BESIDES + comparing + (0.0 if skipped else 60 * tuning),
-        "finetune": BESIDES + frozen + 60 * tuning,
+        "heads": OVERHEAD + frozen,
+        "auto": OVERHEAD + comparing + (0.0 if skipped else 60 * tuning),
+        "finetune": OVERHEAD + frozen + 60 * tuning,
     }
     return tuple(
         RecipeCost(
@@ -134,13 +135,13 @@ def recipe_costs(
 
 
 def _heads_to_compare(config: TrainConfig, heads: HeadSeconds, photos: int) -> float:
-    """Seconds to cross-validate the heads of recipe ``auto`` on both kinds of views of one backbone."""
+    """Return the seconds to cross-validate the heads of recipe ``auto`` on all views of one backbone."""
     each = sum(heads.of(spec) for spec in head_specs(config.auto, photos))
     return each * config.folds * len(config.auto.views)
 
 
 def _skip(_number: int, _reason: str) -> None:
-    """What cannot be read is told of elsewhere."""
+    """Ignore a photo that cannot be read: another step reports it."""
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""LDA heads fitted to growing parts of the photos, and judged by photos that they did not see."""
+"""Cross-validate LDA heads that are fitted to growing numbers of photos."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = [
 
 FOLDS, REPEATS = 5, 5
 LADDER = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150)
-REMOVED = 10  # photos that are taken from a class, to see what they brought
+REMOVED = 10  # photos that are removed from a class to measure their effect
 SHRINKAGE = HeadSpec().shrinkage
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What N photos were taken for, by heads that saw at most ``sizes`` [M] photos of each class, the last all.
+    """The predictions for N photos, by heads fitted to at most ``sizes`` [M] photos of each class, the last to all.
 
     ``guesses`` int [R, M, N] are leaves, for each of R repeats with other folds. ``right_without`` bool [R, N]: whether
     a photo is still recognized by heads that saw all but the last :data:`REMOVED` photos of its class.
@@ -48,31 +48,32 @@ class CrossValidation:
 def cross_validate_sizes(
     photos: FeatureSet, sizes: Sequence[int], *, repeats: int = REPEATS, progress: Progress
 ) -> CrossValidation:
-    """Repeated five-fold cross-validation; ``sizes`` ascend, and the last is that of the largest class at least.
+    """Run a repeated five-fold cross-validation; ``sizes`` ascend, the last at least the size of the largest class.
 
-    Photos are added to the statistics of classes as they would come in: those of a size hold those of the size before.
+    The photos of a size include those of the size before, as if they arrived one after another.
     """
     guesses = np.zeros((repeats, len(sizes), len(photos)), np.int64)
     right_without = np.zeros((repeats, len(photos)), bool)
     features = np.asarray(photos.features)
     for repeat in range(repeats):
         folds = assign_folds(photos.labels, folds=FOLDS, seed=repeat)
-        held_out = np.unique(folds)  # one more where classes have a single photo
+        held_out = np.unique(folds)  # one more if classes have a single photo
         for done, fold in enumerate(held_out):
             progress("learning curve", repeat * len(held_out) + done, repeats * len(held_out))
             test = np.flatnonzero(folds == fold)
             rank = _ranks(np.where(folds == fold, -1, photos.labels.leaf), seed=repeat)
             for m, statistics in enumerate(_growing(photos, rank, sizes)):
                 head = fit_lda(statistics, photos.taxonomy.leaves, shrinkage=SHRINKAGE)
-                guesses[repeat, m:, test] = head(features[test]).argmax(axis=1)[:, None]  # more photos there may not be
+                # Later sizes have the same photos if there are no more.
+                guesses[repeat, m:, test] = head(features[test]).argmax(axis=1)[:, None]
             right_without[repeat, test] = _right_without(photos, features, statistics, head, rank, test)
     progress("learning curve", repeats * len(held_out), repeats * len(held_out))
     return CrossValidation(tuple(sizes), guesses, right_without)
 
 
 def curve_sizes(labels: Labels) -> tuple[int, ...]:
-    """Sizes for which at least half of the classes have as many photos in training, then as many as any fold leaves of
-    any class: all of them, where it holds none.
+    """Return the sizes of the learning curve: those for which at least half of the classes have enough training photos,
+    then the most training photos that any class has in any fold.
     """
     held_out = _held_out(labels)
     trained = _trained_without(held_out)
@@ -81,7 +82,8 @@ def curve_sizes(labels: Labels) -> tuple[int, ...]:
 
 
 def trained_on(labels: Labels) -> np.ndarray:
-    """int [K]: how many photos of each class heads saw that judge a photo of it, on average, rounded up.
+    """Return how many photos of each of K classes, on average, heads are fitted to that judge a photo of it: int [K],
+    rounded up.
 
     Where animals have many photos each, a fold may hold most of a class.
     """
@@ -89,14 +91,14 @@ def trained_on(labels: Labels) -> np.ndarray:
 
 
 def _trained_without(held_out: np.ndarray) -> np.ndarray:
-    """int [K], by :func:`_held_out`."""
+    """Compute :func:`trained_on` from :func:`_held_out`."""
     counts = held_out.sum(axis=(0, 2))
     return counts // REPEATS - (held_out**2).sum(axis=(0, 2)) // counts
 
 
 def _held_out(labels: Labels) -> np.ndarray:
-    """int [R, K, F]: how many photos of each class are held out in each repeat by each fold; the last fold is one more,
-    as in :func:`assign_folds`.
+    """Count the photos of each class in each fold of each repeat: int [R, K, F], including the additional fold of
+    :func:`assign_folds`.
     """
     classes, of = np.unique(labels.leaf, return_inverse=True)
     held_out = np.zeros((REPEATS, len(classes), FOLDS + 1), int)
@@ -106,7 +108,7 @@ def _held_out(labels: Labels) -> np.ndarray:
 
 
 def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:
-    """int [N]: the place of each photo in a random order of its class; -1 for those of class -1."""
+    """Return the position of each photo in a random order of its class, int [N]; -1 for those of class -1."""
     order = np.random.default_rng(seed).permutation(len(classes))
     rank = np.full(len(classes), -1)
     for label in np.unique(classes[classes >= 0]):
@@ -116,7 +118,7 @@ def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _growing(photos: FeatureSet, rank: np.ndarray, sizes: Sequence[int]) -> Iterator[ClassStatistics]:
-    """The statistics of the photos of rank below each size."""
+    """Yield the statistics of the photos whose rank is below each size."""
     shell = np.where(rank < 0, -1, np.searchsorted(np.asarray(sizes), rank, side="right"))
     return accumulate(collect_statistics(photos, None, shell))
 
@@ -129,7 +131,7 @@ def _right_without(
     rank: np.ndarray,
     test: np.ndarray,
 ) -> np.ndarray:
-    """bool [T]: whether test photos are recognized by heads without the last photos of their class."""
+    """Return whether each test photo is recognized by heads without the last photos of its class, bool [T]."""
     leaves, leaf = photos.taxonomy.leaves, photos.labels.leaf
     trained = statistics.counts_of(leaves)
     last = rank >= (trained - np.minimum(REMOVED, trained // 2))[leaf]

@@ -1,4 +1,4 @@
-"""The learning curve, and what the last photos of each class brought it."""
+"""Compute the learning curve, and the gain from the last photos of each class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESAMPLES = 1000
 
 
 def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePoint]:
-    """One for each size. The last holds every photo but those of the fold that it is judged by."""
+    """Yield a point for each size; at the last, heads are fitted to all photos outside of the fold that judges them."""
     leaf, species, groups = photos.labels.leaf, photos.labels.species, photos.labels.groups
     breeds = balanced_accuracy(found.guesses == leaf, leaf)
     kinds = balanced_accuracy(photos.taxonomy.leaf_species[found.guesses] == species, species).mean(axis=0)
@@ -43,7 +43,7 @@ def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePo
 
 
 def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, ...]:
-    """Of every class, the largest first; of equals, the class of lower recall."""
+    """Return the gain of every class, the largest first, and of equal ones the class of lower recall first."""
     leaf = photos.labels.leaf
     right = (found.guesses[:, -1] == leaf).mean(axis=0)
     gained = right - found.right_without.mean(axis=0)
@@ -67,7 +67,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
 
 
 def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
-    """Of the mean recall of the classes, from ``right`` float [N]: how often each photo is recognized."""
+    """Return the interval of the mean recall of classes; ``right`` float [N] is how often each photo is recognized."""
     weights = balanced_weights(leaf)
     recall = mean_of("recall", right, weights)
     _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)

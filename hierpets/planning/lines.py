@@ -1,4 +1,4 @@
-"""A plan in words and small tables."""
+"""Print a plan as sentences and small tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["plan_lines"]
 
 SHOWN = 8  # classes
-FLATTER = 10  # photos of each class, from which on twice as many bring less: before, a curve may be at its steepest
+FLATTER = 10  # photos of each class from which on a curve flattens; before, it may be at its steepest
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """What can be promised, what more photos bring and where, what it costs."""
+    """Yield the lines: what can be promised, what more photos bring and where, what each recipe costs."""
     yield f"{plan.photos:,} photos of {plan.classes} classes, linear heads on {plan.backbone}"
     yield from (f"! {line}" for line in plan.left_out)
     yield from _curve(plan.curve, plan.level)
@@ -49,7 +49,7 @@ def _curve(curve: Sequence[CurvePoint], level: str) -> Iterator[str]:
 
 
 def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
-    """What the photos from half of them on brought; no curve is drawn beyond what was measured."""
+    """Say what the second half of the photos brought; nothing is extrapolated beyond what was measured."""
     last = curve[-1]
     before = max(
         (point for point in curve[:-1] if point.mean_photos <= last.mean_photos / 2),
@@ -69,7 +69,7 @@ def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
 
 
 def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
-    """What is not shown to help is counted: its interval says how few photos judged it, not where to look."""
+    """List the classes whose last photos helped; of the others give the number, as they do not show where to look."""
     helped = [found for found in gains if found.gain > 0]
     if not helped and all(found.recall == 1 for found in gains):
         return

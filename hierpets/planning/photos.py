@@ -1,4 +1,4 @@
-"""The photos that a plan is made with: those whose class is stated, some of each class, as features."""
+"""Read the photos for a plan: some of each class, with stated labels, and their features."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from hierpets.training.splits import sample_weights
 
 __all__ = ["PlanPhotos", "at_most", "extract_features", "read_photos", "readable_photos"]
 
-FEWEST = 4  # photos of a class, below which it cannot be cross-validated
-MOST = 200  # photos of a class that are looked at: enough for a curve, in minutes
+FEWEST = 4  # photos of a class; one with fewer cannot be cross-validated
+MOST = 200  # photos of a class that are used: enough for a curve, in minutes
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class PlanPhotos:
-    """Photos whose classes have enough of them, what was ``left_out`` and why, a line each, and how many photos
-    training would read, ``trained``.
+    """The photos of classes that have enough; a line for each reason why others were ``left_out``; and the number of
+    photos that training would use, ``trained``.
     """
 
     index: PhotoIndex
@@ -37,7 +37,7 @@ class PlanPhotos:
     trained: int
 
     def keep(self, records: Iterable[PhotoRecord], reason: str) -> PlanPhotos:
-        """Fewer photos, and one line more if any is gone; a class is left out with its last photos.
+        """Keep some of the photos and note the ``reason`` if any is left out; a class without photos is left out, too.
 
         :raises DataError: fewer than two classes are left.
         """
@@ -52,7 +52,7 @@ class PlanPhotos:
 
 
 def read_photos(data: str, registry: Registry, *, breeds: bool = True) -> PlanPhotos:
-    """The labeled photos of a source; without ``breeds``, by their species alone.
+    """Read the labeled photos of a source; without ``breeds``, labeled by species alone.
 
     :raises DataError: no photos there, a class without any, or fewer than two classes that can be planned with.
     """
@@ -67,14 +67,14 @@ def read_photos(data: str, registry: Registry, *, breeds: bool = True) -> PlanPh
 
 
 def at_most(photos: PlanPhotos, most: int) -> PlanPhotos:
-    """So many photos of each class at most, drawn at random."""
+    """Keep at most so many photos of each class, drawn at random."""
     return photos.keep(_first(draw_evenly(photos.index), most), f"{most} of a class are enough")
 
 
 def readable_photos(
     photos: PlanPhotos, extractor: FeatureExtractor, config: TrainConfig, *, progress: Progress
 ) -> PlanPhotos:
-    """The photos that can be read, with the individuals that are found among them, as training looks at its own.
+    """Keep the photos that can be read, and find individuals among them, as training does.
 
     :raises DataError: fewer than two classes are left.
     """
@@ -87,7 +87,7 @@ def readable_photos(
 def extract_features(
     index: PhotoIndex, extractor: FeatureExtractor, config: TrainConfig, registry: Registry, *, progress: Progress
 ) -> FeatureSet:
-    """Photos as features, weighted as in training."""
+    """Compute the features of photos, with weights as in training."""
     features, labels = extractor.features(index.paths, progress=progress), index.labels()
     return FeatureSet(features, features, labels, sample_weights(labels, config, registry), index.taxonomy)
 

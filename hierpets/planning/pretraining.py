@@ -1,4 +1,4 @@
-"""Does pretraining help here? The same heads on features of pretrained and of random weights."""
+"""Measure whether pretraining helps: the same heads on features of pretrained and of random weights."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def compare_random(
     device: str,
     progress: Progress = no_progress,
 ) -> PretrainedGain | str:
-    """Balanced accuracy out of fold of heads on pretrained features and on random ones.
+    """Compare the balanced accuracy, out of fold, of heads on pretrained and on random features.
 
     The same backbone plugin, the same photos, the same folds and heads: only the weights differ. Where pretrained
-    features are no better, the photos are unlike those that the weights come from. A sentence says why there is nothing
-    to compare.
+    features are no better, the photos are unlike those that the weights come from. If nothing can be compared, the
+    result is a sentence that says why.
     """
     plugin = registry.get("backbone", backbone.name)
     if "pretrained" not in plugin.option_names:
         return f"backbone {plugin.name!r} has no option `pretrained` to turn off"
 
     def extractor_with(*, pretrained: bool) -> FeatureExtractor:
-        # As training builds it, so that features that are in the cache are found there, random ones too.
+        # Built as in training, so that cached features are found, random ones too.
         options = backbone.options | {"pretrained": pretrained}
         return FeatureExtractor(build_backbone(registry, backbone.name, options, seed=config.seed)[0], device)
 
@@ -65,7 +65,7 @@ def compare_random(
 
 
 def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:
-    """The photos without those that training skips as well."""
+    """Leave out the photos that training skips."""
     skipped, _ = extractor.examine(photos.paths, progress=progress)
     return photos.where(lambda record: record.path not in skipped)
 

@@ -1,4 +1,4 @@
-"""A plan for labeled photos, before anything is trained on them."""
+"""Make a plan for labeled photos before anything is trained on them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def plan(
     registry: Registry | str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> Plan:
-    """What can be promised with these labeled photos, where more of them would help, and what each recipe costs here.
+    """Measure what can be promised with labeled photos, where more would help, and what each recipe costs here.
 
-    ``data`` as in :func:`hierpets.train`; at most 200 photos of a class are looked at. Nothing is trained but linear
+    ``data`` as in :func:`hierpets.train`; at most 200 photos of a class are used. Nothing is trained but linear
     heads on frozen features. ``config`` are the settings of the training that is planned: backbone, device, what recipe
-    ``auto`` compares. ``backbones`` also ranks those, and asks whether pretraining helps. ``price`` is a number, what
-    an hour of this machine costs. With ``out``, that folder gets ``plan.json`` and ``plan.png``. ``docs/plan.md`` says
+    ``auto`` compares. ``backbones`` also ranks those, and asks whether pretraining helps. ``price`` is what an
+    hour of this machine costs. With ``out``, that folder gets ``plan.json`` and ``plan.png``. ``docs/plan.md`` says
     how each number comes about.
 
     :raises DataError: no photos there, or fewer than two classes of at least four photos.
@@ -112,7 +112,7 @@ def _prepared(
     device: str,
     report: Progress,
 ) -> list[TimedBackbone]:
-    """Each of the choices, in their order; one that is there twice is built and timed once."""
+    """Build and time each choice, in order; one that is listed twice only once."""
     distinct = [choice for place, choice in enumerate(choices) if choice not in choices[:place]]
     ready = []
     report("timing backbones", 0, len(distinct))

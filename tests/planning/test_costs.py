@@ -68,7 +68,7 @@ def test_heads_by_logistic_regression_take_its_time_in_every_fold(minutes, kind)
 
 def test_networks_that_are_asked_before_the_main_one_are_paid_for(minutes):
     alone, asked = minutes(view="flip"), minutes(view="flip", early=(0.02, 0.03))
-    own_heads = alone["heads"] - (costs.BESIDES + PHOTOS * 2 * 0.1) / 60
+    own_heads = alone["heads"] - (costs.OVERHEAD + PHOTOS * 2 * 0.1) / 60
     for recipe in ("heads", "finetune"):
         assert asked[recipe] - alone[recipe] == pytest.approx(PHOTOS * 2 * (0.02 + 0.03) / 60 + 2 * own_heads)
     assert asked["auto"] == alone["auto"]

@@ -1,4 +1,4 @@
-"""The digest of a photo's content: the same wherever it lies and whatever it is called."""
+"""The digest of a photo's content, which does not depend on its path."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["content_key", "digest", "read_content"]
 
 
 def content_key(path: str) -> str:
-    """A hash of a photo's bytes; of its name where it has none that can be read, because it is synthetic or missing."""
+    """Hash a photo's bytes, or its path if they cannot be read, as of a synthetic or missing photo."""
     return digest(read_content(path), path)
 
 
 def digest(content: bytes, path: str) -> str:
-    """:func:`content_key` of a photo that was read already."""
+    """Compute :func:`content_key` of a photo that was read already."""
     return hashlib.sha256(content or path.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_content(path: str) -> bytes:
-    """A photo's bytes; none where they cannot be had: reading the photo will say why."""
+    """Read a photo's bytes; empty if they cannot be read: decoding the photo will report why."""
     with suppress(ImageError):
         return read_bytes(path)
     return b""

@@ -1,4 +1,4 @@
-"""Photos to batches of network input: decoded by a few threads, in order, with a bounded number in flight."""
+"""Turn photos into batches of network input: decoded by a few threads, in order, few at a time."""
 
 from __future__ import annotations
 

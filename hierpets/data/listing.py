@@ -1,4 +1,4 @@
-"""The photos that a command line names: files, folders, what readers know, and standard input; never all held."""
+"""List the photos that a command line names: files, folders, sources of readers, standard input; one by one."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ T = TypeVar("T")
 
 
 def evenly(photos: Sequence[T], most: int) -> list[T]:
-    """At most so many of them, evenly spaced: photos stand in the order of their classes."""
+    """Select at most so many, evenly spaced, since photos are ordered by class."""
     if len(photos) <= most:
         return list(photos)
     return [photos[n * len(photos) // most] for n in range(most)]
 
 
 def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry | None = None) -> Iterator[str]:
-    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, those that a reader of
-    ``registry`` finds; all else unchanged. Each path is looked at before the first photo is given.
+    """Yield the photos of folders and patterns in the order of their names, the ``lines`` for ``-``, the photos that a
+    reader of ``registry`` finds, and any other path unchanged. All paths are checked before the first photo is yielded.
 
     :raises ConfigError: a folder, a pattern or a URI without photos, an address of the web, or an empty path.
     """
@@ -45,10 +45,10 @@ def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry |
 
 
 def _opened(path: str, lines: Iterable[str], registry: Registry | None) -> Iterator[str]:
-    """The photos of one path. What is listed to see whether there are any is not listed again."""
+    """Open one path, and check that it has photos; nothing is listed twice for that."""
     if path == STANDARD_INPUT:
         return (line for line in map(str.strip, lines) if line)
-    if not path:  # a variable of a shell that is not set; it would be the folder that one is in
+    if not path:  # such as an unset shell variable; it would mean the current folder
         raise ConfigError("expected the path of a photo or a folder, got an empty one")
     refuse_web(path)
     if _is_pattern(path):
@@ -66,8 +66,8 @@ def _opened(path: str, lines: Iterable[str], registry: Registry | None) -> Itera
 
 
 def _photos(path: str, registry: Registry | None) -> Iterator[str]:
-    """The photos of one path: those that lie in it, or itself. A folder in it that cannot be listed comes at the end,
-    so that it has a record which says so.
+    """Yield the photos in a path, or the path itself. Subfolders that cannot be listed are yielded at the end, so that
+    each gets a record that says so.
     """
     found = list_source(path, registry) if registry is not None else None
     if found is not None:
@@ -89,17 +89,17 @@ def _refuse_empty(path: str) -> None:
 
 
 def count_photos(paths: Sequence[str], registry: Registry | None = None) -> int | None:
-    """How many :func:`list_photos` gives; None where standard input is among them."""
+    """Count what :func:`list_photos` yields; None if standard input is among the paths."""
     if STANDARD_INPUT in paths:
         return None
     return sum(1 for _ in list_photos(paths, (), registry))
 
 
 def _is_pattern(path: str) -> bool:
-    """Whether a path is a pattern that no shell has expanded; a file may be called so as well."""
+    """Whether a path is a pattern that no shell has expanded, and not a file of that name."""
     return glob.has_magic(path) and is_on_disk(path) and not os.path.lexists(path)
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:
-    """Every photo below a folder, as :func:`~hierpets.plugin.reading.walk_files` gives them."""
+    """List every photo below a folder, in the order of :func:`~hierpets.plugin.reading.walk_files`."""
     return list(walk_files(folder, *PHOTO_SUFFIXES))

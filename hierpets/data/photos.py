@@ -76,10 +76,9 @@ class NamedPhoto(NamedTuple):
 
     @classmethod
     def several(cls, photos: Any) -> Iterator[NamedPhoto]:
-        """Each of several photos under its name; what is none raises when it is its turn, with its number.
+        """Yield each of several photos under its name; an item that is none raises when it is reached, with its number.
 
-        What no collection holds is copied as it is taken: a video, or a file of several pages, may put the next photo
-        where the last one lies.
+        Photos from an iterator are copied as they are taken: a video, or a file of several pages, may reuse the memory.
 
         :raises ConfigError: not several, or one is no photo.
         """
@@ -116,7 +115,7 @@ def _name_of(photo: Photo) -> str:
 
 
 def not_a_photo(given: object) -> ConfigError:
-    """The error for something else; an open file is to be read first, which bounds nothing."""
+    """Return the error for something that is not a photo. An open file is not read here: its size is unbounded."""
     kinds = "a path, bytes, a uint8 array [H, W, 3] or a PIL image"
     hint = "; read it first: file.read()" if hasattr(given, "read") else ""
     if getattr(given, "ndim", 0) > 1:  # a tensor, or a row of one
@@ -143,7 +142,7 @@ def _is_image(photo: object) -> bool:
 
 
 def _copy(photo: Photo) -> Photo:
-    """Pixels of their own, where they may change; an opened file of one picture is left to who reads it to decode."""
+    """Copy pixels that may change; an opened file of one picture is decoded by whoever reads it."""
     if isinstance(photo, np.ndarray):
         return photo.copy()
     if isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview):
@@ -179,7 +178,7 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 DECODING = MemoryBudget(512 * 2**20)
-"""What all threads of the process decode at the same time, in bytes: several large photos take turns."""
+"""Bytes that all threads of the process may decode at the same time: several large photos take turns."""
 COPIES = {"AVIF": 5}
 """How many times what its pixels take a decoder needs: 17 bytes a pixel for an AVIF, 32 for a transparent one. It waits
 for its turn; refused for that, ordinary photos would be.
@@ -258,7 +257,7 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """An image of 16 bits as one of 8; Pillow's own conversion would cut off whatever is above 255."""
+    """Convert an image of 16 bits to 8; Pillow's own conversion would clip values above 255."""
     if image.mode in ("I", "F"):
         raise ImageError(f"expected an image of 8 or 16 bits a channel, got Pillow's mode {image.mode} of 32")
     if not image.mode.startswith("I;16"):
@@ -269,14 +268,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def too_large(size: int, limit: int) -> str:
-    """What is said of more bytes than may be; rounded up, so that both numbers never look the same."""
+    """Describe a size above the limit, in MB; it is rounded up, so that both numbers never look the same."""
     return f"{math.ceil(10 * size / 2**20) / 10} MB, above the limit of {limit / 2**20:.1f} MB"
 
 
 def read_bytes(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS
 ) -> bytes:
-    """The content of a photo's file, or of what its address names, within ``limits``.
+    """Read the content of a photo's file, or of what its address names, within ``limits``.
 
     :raises ImageError: it cannot be read, is empty, or too large.
     """
@@ -297,7 +296,7 @@ def read_bytes(
 
 
 def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
-    """The size in bytes and, when the size is within limits, the content."""
+    """Return the size in bytes and, if it is within limits, the content."""
     try:
         return read_file(path, limits.max_bytes)
     except FileNotFoundError:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not assigned yet. ``individual``:
-    which animal of its class it shows, by a name or number; its photos belong on one side of every split.
+    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not assigned yet. ``individual``
+    is a name or number of the animal within its class; all photos of an animal belong on one side of every split.
     """
 
     path: str
@@ -38,7 +38,7 @@ class PhotoRecord:
 
     @property
     def of_individual(self) -> Individual:
-        """What all photos of an individual share, and nothing else does: two breeds may each have a Max."""
+        """A key that all photos of an individual share and no others: two breeds may each have a Max."""
         return self.label, self.individual or "", "" if self.individual else self.path
 
 
@@ -57,7 +57,7 @@ class PhotoIndex:
         return [record.path for record in self.records]
 
     def labels(self) -> Labels:
-        """species int64 [N] and leaf int64 [N], ``UNKNOWN_LEAF`` where the species has breeds and none is stated."""
+        """Return species int64 [N] and leaf int64 [N]; ``UNKNOWN_LEAF`` for a species with breeds if none is stated."""
         tree = self.taxonomy
         return Labels(
             species=np.array([tree.species_index(r.species) for r in self.records], np.int64),
@@ -68,7 +68,7 @@ class PhotoIndex:
         )
 
     def _groups(self) -> np.ndarray | None:
-        """int64 [N]: the row of the first photo of the same individual; None where none has another photo."""
+        """Return the row of the first photo of the same individual, int64 [N]; None if each has only one photo."""
         first: dict[Individual, int] = {}
         rows = [
             row if record.individual is None else first.setdefault(record.of_individual, row)
@@ -78,11 +78,11 @@ class PhotoIndex:
         return None if (groups == np.arange(len(groups))).all() else groups
 
     def where(self, kept: Callable[[PhotoRecord], bool]) -> PhotoIndex:
-        """Those of the photos that are ``kept``, in their order; the classes stay the same."""
+        """Select the photos that are ``kept``, in their order; the classes stay the same."""
         return replace(self, records=tuple(filter(kept, self.records)))
 
     def of_individuals(self, found: Mapping[str, str]) -> PhotoIndex:
-        """The same photos, those whose path is in ``found`` as of that individual."""
+        """Assign photos to individuals: ``found`` maps paths to them."""
         known = (replace(record, individual=found.get(record.path, record.individual)) for record in self.records)
         return replace(self, records=tuple(known))
 
@@ -92,7 +92,7 @@ class PhotoIndex:
         return self.where(lambda record: record.split in (None, "train"))
 
     def subset(self, split: str) -> PhotoIndex:
-        """The photos of one split, ``train``, ``val`` or ``test``, or of ``all``; their order is kept."""
+        """Select the photos of one split, ``train``, ``val`` or ``test``, or of ``all``, in their order."""
         if split == "all":
             return self
         if split not in SPLITS:
@@ -100,22 +100,22 @@ class PhotoIndex:
         return self.where(lambda record: record.split == split)
 
     def without_breeds(self) -> PhotoIndex:
-        """The same photos with their species alone: what ``--levels species`` learns."""
+        """Return the same photos labeled by species alone, as ``--levels species`` learns them."""
         return PhotoIndex(self.taxonomy.without_breeds(), tuple(replace(r, breed=None) for r in self.records))
 
     def counts(self) -> dict[Leaf, int]:
-        """Photos per label: every leaf of the taxonomy, zeros too, then species whose breed is not stated, if any."""
+        """Count photos per label: every leaf of the taxonomy, zeros too, then species without a stated breed."""
         seen = Counter(self.leaf_of(record) for record in self.records)
         return {leaf: seen.pop(leaf, 0) for leaf in self.taxonomy.leaves} | dict(sorted(seen.items()))
 
     def leaf_of(self, record: PhotoRecord) -> Leaf:
-        """The record's label as the taxonomy sees it: no breed where the species has none."""
+        """Return the record's label in the taxonomy: without a breed if the species has none."""
         return record.label if self.taxonomy.tree[record.species] else Leaf(record.species, None)
 
 
 def together(items: Iterable[T], whose: Callable[[T], Hashable]) -> list[list[T]]:
-    """The items of a class that are of one individual, ``whose`` they are, in the order of the first of each; if all
-    are of one, each by itself, for nothing could be held out.
+    """Group the items of a class by the individual, ``whose`` each is, in the order of first occurrence. If all are of
+    one individual, each item is a group of its own, as nothing could be held out otherwise.
     """
     units: dict[Hashable, list[T]] = {}
     for item in items:
@@ -124,7 +124,7 @@ def together(items: Iterable[T], whose: Callable[[T], Hashable]) -> list[list[T]
 
 
 def index_of(records: Iterable[PhotoRecord], declared: Iterable[Leaf] = ()) -> PhotoIndex:
-    """An index whose taxonomy is made of the records' labels and of classes ``declared`` without a photo."""
+    """Build an index; its taxonomy has the labels of the records and classes ``declared`` without a photo."""
     records = tuple(records)
     pairs = {*declared, *(record.label for record in records)}
     try:

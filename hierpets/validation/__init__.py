@@ -1,1 +1,1 @@
-"""Checking what users write: where a value stands, and what is wrong with it in plain words."""
+"""Validation of files, arguments and requests: which value is wrong, on which line, and why."""

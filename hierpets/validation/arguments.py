@@ -1,4 +1,4 @@
-"""What a caller hands to a function, held to the annotations of its parameters."""
+"""Check the arguments of a call against the annotations of the function."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _INSTANCE = GetPydanticSchema(lambda kind, _handler: core_schema.is_instance_sch
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, which is not run with arguments that its annotations do not allow: text where a number is
-    expected, an empty text, a number out of range. What is gathered in ``**words`` is left to it.
+    """Decorate a function to refuse arguments that its annotations do not allow: text where a number is expected, an
+    empty text, a number out of range. ``**words`` are left to the function itself.
 
     :raises ConfigError: at the call, with a line for each of them: ``price: expected a number, got '1'``.
     """
     signature = inspect.signature(function)
-    get_model = cache(partial(_model_of, function))  # annotations are looked up at the first call, not at the import
+    get_model = cache(partial(_model_of, function))  # annotations are evaluated at the first call, not at import
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -46,14 +46,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def arguments_model(parameters: Iterable[inspect.Parameter], config: ConfigDict) -> type[BaseModel]:
-    """A model with a field for each parameter; its values are read by :func:`values_of`."""
-    # Aliases, for a parameter may be called "copy", "json" or "_x", which no field of a model may be.
+    """Create a model with a field for each parameter; :func:`values_of` reads its values."""
+    # By alias, since a parameter may be named "copy", "json" or "_x", as no field of a model can be.
     fields: dict[str, Any] = {f"argument_{p.name}": (_type(p), _field(p)) for p in parameters}
     return create_model("Arguments", __config__=config, **fields)
 
 
 def values_of(model: BaseModel, names: Iterable[str]) -> dict[str, Any]:
-    """The values of these parameters, of those that the model has."""
+    """Return the values of those of these parameters that the model has."""
     fields = ((name, f"argument_{name}") for name in names)
     return {name: getattr(model, field) for name, field in fields if field in type(model).model_fields}
 
@@ -91,7 +91,7 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _instances(annotation: Any) -> Any:
-    """Classes of hierpets are taken as they are: none is made of a dictionary, and no field is looked at."""
+    """Check classes of hierpets by isinstance alone: none is built from a dictionary, and no field is validated."""
     if get_origin(annotation) in (Union, UnionType):
         return reduce(or_, map(_instances, get_args(annotation)))
     own = inspect.isclass(annotation) and annotation.__module__.startswith("hierpets.")

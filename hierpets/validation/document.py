@@ -1,4 +1,4 @@
-"""A YAML document that remembers on which line each of its values stands."""
+"""A YAML document that knows the line of each of its values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Document:
-    """``value`` as ``yaml.safe_load`` gives it; ``problems`` are ``(line, message)``, and then ``value`` is None."""
+    """``value`` is what ``yaml.safe_load`` returns, or None if there are ``problems``, each ``(line, message)``."""
 
     value: Any = None
     root: yaml.Node | None = None
@@ -26,17 +26,17 @@ class Document:
 
     @cached_property
     def lines(self) -> dict[Location, int]:
-        """The line (from 1) of each value; of a key that is given twice, the first."""
+        """The line (from 1) of each value; for a key that is given twice, the first."""
         return dict(reversed(list(_walk(self.root, ())))) if self.root is not None else {}
 
     def line(self, location: Location) -> int:
-        """The line (from 1) of a value, or of the nearest value around it."""
+        """Return the line (from 1) of a value, or of the nearest value around it."""
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
 
     def at(self, location: Location, message: str) -> tuple[int, str]:
-        """The line of a value and ``"key.path: message"``: a problem that is found once the file is parsed."""
+        """Return a problem with a value: its line and ``"key.path: message"``."""
         return self.line(location), f"{show_location(location) or 'the file'}: {message}"
 
 
@@ -45,7 +45,7 @@ _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and without aliases: they add nothing here and can blow up a small file."""
+    """A safe loader without aliases, by which a small file could become a huge document."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -56,7 +56,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Document:
-    """Parse without running anything; a syntax error or a key given twice is a problem, never an exception."""
+    """Parse YAML without running anything; a syntax error or a duplicate key is a problem, never an exception."""
     if len(text) > MAX_BYTES:
         return Document(problems=((1, f"the file is larger than {MAX_BYTES} characters"),))
     try:
@@ -70,7 +70,7 @@ def parse_yaml(text: str) -> Document:
 
 
 def _explained(text: str) -> Document:
-    """A document that is not right, from the loader that says where."""
+    """Parse an invalid document again, with the slower loader that says what is wrong where."""
     try:
         loader = _Loader(text)
         return _document(loader, loader.get_single_node())
@@ -81,7 +81,7 @@ def _explained(text: str) -> Document:
 
 
 def _document(loader: Any, root: yaml.Node | None) -> Document:
-    """What a loader makes of a tree without aliases: keys that are given twice, or else its value."""
+    """Construct the document of a tree without aliases, or report its duplicate keys."""
     if root is None:
         return Document()
     problems = tuple(_repeated(list(_walk(root, ()))))
@@ -89,7 +89,7 @@ def _document(loader: Any, root: yaml.Node | None) -> Document:
 
 
 def _has_aliases(root: yaml.Node | None) -> bool:
-    """Whether a node stands in several places: to walk such a tree may take forever."""
+    """Whether a node occurs several times: walking such a tree may take forever."""
     waiting, seen = [root] if root is not None else [], set[int]()
     while waiting:
         node = waiting.pop()
@@ -110,7 +110,7 @@ def show_location(location: Location) -> str:
 
 
 def _walk(node: yaml.Node, location: Location) -> Iterator[tuple[Location, int]]:
-    """Every value with the line of its key or, in a list, its own; a key given twice comes twice."""
+    """Yield every location with the line of its key or list item; a duplicate key is yielded twice."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*location, str(key.value))

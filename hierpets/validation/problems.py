@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in plain sentences: the one place that words validation errors."""
+"""Put the errors that pydantic finds into plain sentences; no other module words validation errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CLASSES = {"Path": "a path", "PathLike": "a path", "Progress": "a function"}
 
 
 class ValidationProblem(NamedTuple):
-    """Where a value stands, ``("finetune", "epochs")``, and what is wrong with it."""
+    """The location of a value, such as ``("finetune", "epochs")``, and what is wrong with it."""
 
     location: Location
     message: str
@@ -57,10 +57,10 @@ class ValidationProblem(NamedTuple):
 
 
 def find_problems(error: ValidationError, model: type[BaseModel] | None = None) -> list[ValidationProblem]:
-    """Every problem of ``error``, which ``model`` raised, or one that is not known: one for each place in the input.
+    """List the problems of ``error``, which ``model`` raised (None: unknown), one for each location in the input.
 
-    What holds a wrong value is not wrong itself: a list is not called short for its wrong items. A model whose
-    ``model_config`` has a ``title`` is named by it where a key is missing: ``"is missing from this plugin"``.
+    A container of a wrong value is not reported itself: a list is not called too short because of its wrong items. If
+    a key is missing, the model is named by the ``title`` of its ``model_config``: ``"is missing from this plugin"``.
     """
     found: dict[Location, str] = {}
     for item in error.errors(include_url=False):
@@ -72,20 +72,20 @@ def find_problems(error: ValidationError, model: type[BaseModel] | None = None) 
 
 
 def problem_lines(error: ValidationError, model: type[BaseModel], where: object = "") -> list[str]:
-    """The problems as lines, each ``WHERE: key.path: message``."""
+    """Format the problems as lines, each ``WHERE: key.path: message``."""
     head = f"{where}: " if where else ""
     return [f"{head}{problem}" for problem in find_problems(error, model)]
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, its lines as one; pydantic's in the words of :func:`find_problems`."""
+    """Format an error as one line; one of pydantic in the words of :func:`find_problems`."""
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())
     return "; ".join(map(str, find_problems(error)))
 
 
 def unknown_key(name: Any, keys: Collection[str]) -> str:
-    """What to say of a ``name`` that is none of the ``keys``."""
+    """Describe the problem of a ``name`` that is none of the ``keys``."""
     known = f"; known: {', '.join(keys)}" if keys else ""
     return f"unknown key{did_you_mean(name, keys)}{known}"
 
@@ -119,7 +119,7 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 
 def _either(first: str, second: str) -> str:
-    """Two refusals of one value, by two members of a union, as one sentence."""
+    """Join what two members of a union expected of one value into one sentence."""
     head, _, tail = first.rpartition(", got ")
     other = second.rpartition(", got ")[0].removeprefix("expected ")
     if not (head.startswith("expected ") and other) or other in head:
@@ -128,8 +128,8 @@ def _either(first: str, second: str) -> str:
 
 
 def _trace(item: Mapping[str, Any], model: type[BaseModel] | None) -> tuple[Location, list[type[BaseModel]]]:
-    """The keys and indices to the value, without pydantic's names for the members of a union, and the models that its
-    last key belongs to.
+    """Return the keys and indices that lead to the value, without pydantic's names for members of a union, and the
+    models that the last key belongs to.
     """
     here: list[Any] = [model] if model else []
     owners: list[Any] = []
@@ -146,7 +146,7 @@ def _trace(item: Mapping[str, Any], model: type[BaseModel] | None) -> tuple[Loca
 
 
 def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
-    """The types of what stands at a key or an index of a type; none where it has no such place."""
+    """Yield the types of the value at a key or an index of a type; none if it has no such key or index."""
     for member in _members(annotation):
         arguments = get_args(member)
         if is_model(member):
@@ -158,7 +158,7 @@ def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The types that a type may be: those of a union, else itself."""
+    """Return the members of a union, or a type itself."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""A model of a document as a table of its keys, so that a page says no more and no less than the code."""
+"""Document the keys of a model as a table, so that a page says no more and no less than the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _JSON_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", 
 
 
 def field_table(model: type[BaseModel], *, defaults: bool = False) -> str:
-    """A Markdown table of every key, its type and its meaning; with ``defaults``, also of what an absent key means.
+    """Return a Markdown table of every key, its type and its meaning; with ``defaults``, also its default.
 
     ``*`` in a key stands for any name, ``[]`` for each element of a list.
     """
@@ -32,7 +32,7 @@ def field_table(model: type[BaseModel], *, defaults: bool = False) -> str:
 
 
 def _rows(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> Iterator[tuple[str, FieldInfo, str]]:
-    """The keys of a model; a model that is used again is not spelled out again."""
+    """Yield the keys of a model; one that is used several times is listed once."""
     for name, field in model.model_fields.items():
         nested, suffix = _nested(field.annotation)
         key, meaning = f"{prefix}{name}{suffix}", field.description or ""
@@ -45,7 +45,7 @@ def _rows(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> It
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    """The model inside an annotation, and how its keys are reached from the key that holds it."""
+    """Return the model inside an annotation, and the suffix between the key that holds it and its own keys."""
     if is_model(annotation):
         return annotation, ""
     for argument in get_args(annotation):
@@ -57,7 +57,7 @@ def _nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 
 def _kind(annotation: Any) -> str:
-    """The JSON type in words."""
+    """Describe the JSON type in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _JSON_TYPES:
         return _JSON_TYPES[annotation]
@@ -79,8 +79,8 @@ def _kind(annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as JSON would write it, a list without its brackets, an object in one with what it does not leave to
-    defaults; nothing for a key that must be there or holds a whole object.
+    """Format the default as JSON: a list without brackets, an object in a list without its own defaults. Empty for a
+    required key, and for one that holds a whole object.
     """
     value = field.default
     if field.is_required() or isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""The base of every model that a file, a caller or a request fills in, and what several of them share."""
+"""The base class of models of files, arguments and requests, and types that several of them share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["ONE_IS_A_LIST", "PlainName", "PrintableText", "StrictModel", "is_mod
 
 
 class StrictModel(BaseModel):
-    """Frozen; a key that does not exist is an error, and so is a number that is none, or infinite."""
+    """A frozen model; unknown keys, NaN and infinity are errors."""
 
-    # What is written always has all its keys, defaults too, and the JSON schema of it says so.
+    # Written files have all keys, defaults too, and their JSON schema says so.
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
     )
 
 
 def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
-    """Whether an annotation is a model; to Python 3.10, ``list[int]`` is a class as well."""
+    """Whether an annotation is a model; in Python 3.10, ``list[int]`` is a class as well."""
     return get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
@@ -33,7 +33,7 @@ def _check_name(name: str) -> str:
 
 
 PlainName = Annotated[str, AfterValidator(_check_name)]
-"""A name that can stand in a file, a command and a URL."""
+"""A name that is safe in file names, commands and URLs."""
 
 
 def _check_printable(text: str) -> str:
@@ -43,7 +43,7 @@ def _check_printable(text: str) -> str:
 
 
 PrintableText = Annotated[str, AfterValidator(_check_printable)]
-"""A text that a terminal may show as it is."""
+"""A text that is safe to print on a terminal."""
 
 ONE_IS_A_LIST = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
-"""Of a list: a text alone stands for a list of one."""
+"""Allow a single text in place of a list of one."""

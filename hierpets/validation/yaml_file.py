@@ -1,4 +1,4 @@
-"""A YAML file read into a model, with the line of every mistake."""
+"""Read a YAML file into a model; every mistake is reported with its line."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class YamlProblems(Exception):
 
 @dataclass(frozen=True)
 class YamlFile(Generic[M]):
-    """A file and what it says."""
+    """A file, its ``content`` as a model, and the parsed ``document``."""
 
     path: Path
     content: M
     document: Document
 
     def at(self, *location: str | int) -> str:
-        """``file:line: location``."""
+        """Return ``file:line: location`` of a value."""
         return f"{self.path}:{self.document.line(location)}: {show_location(location)}"
 
 
 def read_yaml(path: Path, model: type[M]) -> YamlFile[M]:
-    """Read and check one file; a content that is read again is not checked again.
+    """Read and check one file; content that was read before is not checked again.
 
     :raises YamlProblems: it cannot be read, is not YAML, gives a key twice, or does not fit the model.
     """
@@ -61,7 +61,7 @@ def _check(path: Path, text: str, model: type[M]) -> YamlFile[M]:
 
 
 def parse_mapping(path: Path) -> Document:
-    """The keys and values of a file, and their lines, to be checked later together with what else is given.
+    """Parse a file of keys and values, which the caller checks together with other settings.
 
     :raises YamlProblems: it cannot be read, is not YAML, gives a key twice, or holds something else.
     """

@@ -55,7 +55,7 @@ MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
 MAX_KEPT_BYTES = 2**28
 """Bytes of the groups that are kept for the next photo: those of a few thousand, which training asks for at random."""
-_lock = ProcessLock()  # what is kept is read once, not by every thread that wants it
+_lock = ProcessLock()  # so that each is read once, not by every thread that needs it
 
 
 _Key = tuple[str, str, str, int]  # file, stamp, column, group
@@ -70,7 +70,7 @@ class Address(NamedTuple):
 
 
 def parse_address(path: str) -> Address | None:
-    """The parts of an address; None for the path of a file of this machine, whatever its name looks like."""
+    """Parse an address; None for the path of a file on this machine, whatever its name looks like."""
     match = ARCHIVED.fullmatch(path)
     if (match is None and not is_uri(path)) or os.path.lexists(path):
         return None
@@ -78,23 +78,23 @@ def parse_address(path: str) -> Address | None:
 
 
 def file_of(path: str) -> str:
-    """The file that a photo is, or lies in."""
+    """Return the file that a photo is, or is contained in."""
     address = parse_address(path)
     return path if address is None else address.file
 
 
 def is_demo(source: str) -> bool:
-    """Whether this is the demo set, and no file or folder of that name."""
+    """Whether this means the demo set, and not a file or folder of that name."""
     return source == DEMO and not os.path.lexists(source)
 
 
 def is_on_disk(path: str) -> bool:
-    """Whether a path is one of this machine, and neither a URI nor the name of a photo that is drawn."""
+    """Whether a path is on this machine, and neither a URI nor the name of a synthetic photo."""
     return not (is_uri(path) or path.startswith(DEMO_PREFIX))
 
 
 def photo_suffix(path: str) -> str | None:
-    """The ending of a photo's own name, in lower case; None for a row of a table, which has no name."""
+    """Return the suffix of a photo's own name, in lower case; None for a row of a table, which has no name."""
     address = parse_address(path)
     if address is not None and address.kind in ("parquet", "arrow"):
         return None
@@ -102,7 +102,7 @@ def photo_suffix(path: str) -> str | None:
 
 
 def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
-    """The size in bytes and, unless that is above ``max_bytes``, the content.
+    """Return the size in bytes and, unless it is above ``max_bytes``, the content.
 
     :raises ImageError: the file, or the photo in it, cannot be read.
     """
@@ -116,7 +116,7 @@ def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
 
 
 def read_file(path: Path, max_bytes: int) -> tuple[int, bytes]:
-    """The size in bytes of a file of this machine and, unless that is above ``max_bytes``, the content.
+    """Return the size in bytes of a file on this machine and, unless it is above ``max_bytes``, the content.
 
     :raises ImageError: it is no regular file, which may have no end. :raises OSError: it cannot be read.
     """
@@ -186,11 +186,11 @@ _READERS: dict[str | None, Callable[[Address, int], tuple[int, bytes]]] = {
 
 @lru_cache(maxsize=8)
 def _members(file: str, _stamp: str) -> dict[str, tuple[int, int]]:
-    """Offset and size of every file in an archive, also by the names of links, up to where it is damaged."""
+    """Return offset and size of every file in an archive, also under names of links, up to the first damage."""
     members = []
     with open_file(file) as opened, tarfile.open(fileobj=opened, mode="r:") as archive, suppress(tarfile.TarError):
         for member in archive:
-            members.append(member)  # one by one: those before a damage are kept
+            members.append(member)  # one by one, to keep those before a damage
     named = by_name(members)
     files = ((member.name, follow(member, named)) for member in members)
     return {name: (file.offset_data, file.size) for name, file in files if file is not None}
@@ -206,7 +206,7 @@ def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:
 
 @lru_cache(maxsize=64)
 def _group_ends(file: str, _stamp: str) -> list[int]:
-    """The number of rows up to the end of each group of rows."""
+    """Return the number of rows up to the end of each row group."""
     require_pyarrow()
     import pyarrow.parquet as pq
 
@@ -216,14 +216,14 @@ def _group_ends(file: str, _stamp: str) -> list[int]:
 
 
 class _RowGroups:
-    """Groups of rows that were read: the last two, and others up to :data:`MAX_KEPT_BYTES` together."""
+    """A cache of row groups: the last two, and others up to :data:`MAX_KEPT_BYTES` together."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[_Key, Any] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: _Key) -> Any:
-        """The column of a group, read where it is not kept."""
+        """Return the column of a group, from the cache or the file."""
         if key not in self._kept:
             self._kept[key] = _read_group(*key)
             self._bytes += self._kept[key].nbytes
@@ -271,7 +271,7 @@ def _arrow_cell(file: str, stamp: str, column: str, row: int) -> Any:
 
 @lru_cache(maxsize=4)
 def _arrow(file: str, _stamp: str) -> Any:
-    """A table in Arrow's stream or file format; one of this machine is mapped, not read."""
+    """Open a table in Arrow's stream or file format; a local one is memory-mapped."""
     pa = require_pyarrow()
     return open_arrow(open_file(file) if is_uri(file) else pa.memory_map(file)).read_all()
 
@@ -280,7 +280,7 @@ _TABLES: dict[str, Callable[[str, str, str, int], Any]] = {"parquet": _parquet_c
 
 
 def files_named(table: str) -> Iterator[str]:
-    """The files that rows of a Parquet table name: Hugging Face's Image has a path, of a photo that may lie beside."""
+    """Yield the files that rows of a Parquet table name: Hugging Face's Image may be a path beside the table."""
     import pyarrow.parquet as pq
     from pyarrow import types
 
@@ -295,7 +295,7 @@ def files_named(table: str) -> Iterator[str]:
 
 
 def _beside(file: str, path: str) -> str:
-    """A path that a table names, which is relative to the table, or a URI in the table's own store.
+    """Resolve a path that a table names: relative to the table, or a URI in the table's own store.
 
     :raises ImageError: it names another host, which the table of a stranger must not make this machine ask.
     """
@@ -310,7 +310,7 @@ def _beside(file: str, path: str) -> str:
 
 
 def stamp_of(file: str) -> str:
-    """What changes when a file of this machine does, so that nothing of an older one is used."""
+    """Return a text that changes whenever a local file does, so that nothing cached of an older one is used."""
     if is_uri(file):
         return ""
     status = Path(file).stat()

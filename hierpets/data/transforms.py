@@ -1,4 +1,4 @@
-"""From an upright photo to the network's input: one exact way to measure and predict, one random way to train."""
+"""Turn an upright photo into the network's input: deterministic to measure and predict, random to train."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def read_square(photo: Photo, preprocess: Preprocess) -> np.ndarray:
-    """uint8 [size, size, 3] of a photo: decoded no larger than need be, then :func:`to_square`.
+    """Decode a photo no larger than needed and apply :func:`to_square`: uint8 [size, size, 3].
 
     :raises ImageError: it cannot be read.
     """
@@ -35,14 +35,14 @@ def read_square(photo: Photo, preprocess: Preprocess) -> np.ndarray:
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
-    """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo."""
+    """Return the network's input, float32 [3, size, size], for an RGB uint8 [H, W, 3] photo."""
     return normalize(preprocess, to_square(preprocess, photo))
 
 
 def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
-    """uint8 [size, size, 3] of an RGB uint8 [H, W, 3] photo: cut out and resized.
+    """Crop and resize an RGB uint8 [H, W, 3] photo to uint8 [size, size, 3].
 
-    The center is cut out before it is resized, not after: the same pixels to within one of the source, at half the
+    The center is cropped before it is resized, not after: the same pixels to within one of the source, at half the
     work, and a photo a thousand times as wide as high costs no more than a square one.
     """
     if preprocess.resize == "crop":
@@ -52,7 +52,7 @@ def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
 
 
 def normalize(preprocess: Preprocess, photo: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]; written to ``out`` where it is given."""
+    """Normalize RGB uint8 [H, W, 3] to float32 [3, H, W], ``(x / 255 - mean) / std``; written to ``out``, if given."""
     planes = np.empty((3, *photo.shape[:2]), np.float32) if out is None else out
     for channel, values, plane in zip(cv2.split(photo), _values(preprocess), planes, strict=True):
         cv2.LUT(channel, values, plane)
@@ -60,29 +60,27 @@ def normalize(preprocess: Preprocess, photo: np.ndarray, out: np.ndarray | None 
 
 
 def color_scale(preprocess: Preprocess) -> tuple[np.ndarray, np.ndarray]:
-    """A pixel times the first, less the second, is what a network takes for it: float32 [3] each, one for a channel."""
+    """Return scale and shift of each channel, float32 [3] each; the input is pixel times scale minus shift."""
     mean, std = (np.asarray(values, np.float32) for values in (preprocess.mean, preprocess.std))
     return 1 / (255 * std), mean / std
 
 
 @lru_cache(maxsize=32)
 def _values(preprocess: Preprocess) -> np.ndarray:
-    """What each of 256 values of a channel becomes, float32 [3, 256]: to look it up takes half as long as to compute
-    it.
-    """
+    """Return the normalized value of each of 256 values of a channel, float32 [3, 256]: a lookup takes half as long."""
     scale, offset = (values.reshape(3, 1) for values in color_scale(preprocess))
     return np.arange(256, dtype=np.float32) * scale - offset
 
 
 def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:
-    """RGB uint8 [H, W, 3] of float32 [3, H, W]: what :func:`normalize` was given, to look at."""
+    """Invert :func:`normalize`, to show its input: float32 [3, H, W] to RGB uint8 [H, W, 3]."""
     mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
     pixels = np.rint((planes * std + mean) * 255).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 def center_square(preprocess: Preprocess, height: int, width: int) -> tuple[int, int, int]:
-    """Of what is cut out of a photo of ``height`` x ``width``: its top, its left and its side."""
+    """Return top, left and side of the square that is cropped from a photo of ``height`` x ``width``."""
     side = max(1, round(min(height, width) * preprocess.size / preprocess.shorter_side))
     return (height - side) // 2, (width - side) // 2, side
 
@@ -99,8 +97,8 @@ def _resize(photo: np.ndarray, size: int, interpolation: Interpolation) -> np.nd
 
 
 def _adaptive(shrinking: float) -> int:
-    """Averaging areas does not alias, but takes eight times as long as a bilinear resize, which loses nothing to it
-    above half the size (docs/experiments.md). Both are blocky where they enlarge; a cubic is smooth.
+    """Choose an interpolation. Averaging areas does not alias, but takes eight times as long as bilinear, which is as
+    good above half the size (docs/experiments.md). Both are blocky when they enlarge; bicubic is smooth.
     """
     if shrinking >= 2:
         return cv2.INTER_AREA
@@ -119,7 +117,7 @@ class Augment:
     seed: int = 0
 
     def __call__(self, photo: np.ndarray, *, epoch: int, index: int) -> np.ndarray:
-        """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo: its view number ``epoch``."""
+        """Return view number ``epoch`` of an RGB uint8 [H, W, 3] photo, float32 [3, size, size]."""
         pipeline = _pipeline(self.preprocess)
         seeds = np.random.SeedSequence([self.seed, epoch, index]).generate_state(len(pipeline.transforms))
         # Compose.set_random_seed gives every step the same seed, and then their coins fall alike: seed each its own.

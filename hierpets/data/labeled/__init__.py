@@ -1,1 +1,1 @@
-"""Labeled photos: read from wherever they lie, checked, and split."""
+"""Labeled photos: read from any source, checked, and split."""

@@ -1,4 +1,4 @@
-"""Names that are likely meant to be one: a folder with a slip of the pen is a class of its own."""
+"""Find names that are probably misspellings of others: a misspelled folder becomes a class of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hierpets.taxonomy import Leaf, Taxonomy
 
 __all__ = ["find_almost", "find_lookalikes", "known_labels"]
 
-ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
-WORD = 5  # letters, of which one may be mistaken
+ALIKE = 0.9  # ratio of difflib from which on names count as the same, such as "siamese" and "siamesse"
+WORD = 5  # letters; in shorter names, none may be replaced
 
 
 def find_lookalikes(taxonomy: Taxonomy) -> dict[Leaf, str]:
-    """A line for each species, by ``Leaf(species, None)``, and each breed whose name is almost, or another name of,
-    that of an earlier one, or is almost one that hierpets knows.
+    """Return a line for each species, by ``Leaf(species, None)``, and each breed whose name is almost that of an
+    earlier one or of one that hierpets knows, or is another name for an earlier one.
     """
     found = {Leaf(name, None): like for name, like in _lookalikes(taxonomy.species, None)}
     for species, breeds in taxonomy.tree.items():
@@ -29,14 +29,14 @@ def find_lookalikes(taxonomy: Taxonomy) -> dict[Leaf, str]:
 
 
 def find_almost(name: str, others: Iterable[str], species: str | None) -> str | None:
-    """The first of the others that ``name`` is likely meant to be; None for the name of something that is known: a
-    Welsh Springer Spaniel is no slip of the pen for an English one.
+    """Return the first of the others that ``name`` is probably a misspelling of; None if it is a known name: a Welsh
+    Springer Spaniel is no misspelled English one.
     """
     return None if meant_labels(name, species) else next((one for one in others if _are_alike(name, one)), None)
 
 
 def known_labels(species: str | None) -> list[str]:
-    """The breeds of a species that hierpets knows by name; the species for None."""
+    """Return the breeds of a species that hierpets knows by name; the species if it is None."""
     return [breed or owner for owner, breed in read_names() if (owner if breed else None) == species]
 
 
@@ -53,23 +53,21 @@ def _lookalikes(names: Iterable[str], species: str | None) -> Iterator[tuple[str
 
 
 def _are_alike(one: str, other: str) -> bool:
-    """Whether two names are likely meant to be one: singular and plural, or a slip of the pen."""
+    """Whether two names probably mean the same: singular and plural, or a misspelling."""
     short, long = sorted(map(folded, (one, other)), key=len)
     plurals = {short + "s", short + "es", short.removesuffix("y") + "ies"}
     return long in plurals or _is_a_letter_apart(short, long) or _share_most_letters(short, long)
 
 
 def _share_most_letters(one: str, other: str) -> bool:
-    """Whether the letters that they share in their order are so many; letters that one of them lacks tell cheaply."""
+    """Whether they share most letters in the same order; counting letters, which is cheap, rules out most pairs."""
     letters = len(one) + len(other)
     may_be = letters - len({*one} ^ {*other}) >= ALIKE * letters
     return may_be and SequenceMatcher(None, one, other).ratio() >= ALIKE
 
 
 def _is_a_letter_apart(short: str, long: str) -> bool:
-    """Whether a letter is left out, or two are swapped; or, in a name that is no short word, one is another: a rat is
-    no cat.
-    """
+    """Whether a letter is left out or two are swapped; or, except in short words, one is replaced: a rat is no cat."""
     same = next((i for i, letters in enumerate(zip(short, long, strict=False)) if len({*letters}) > 1), len(short))
     rest, other = short[same:], long[same:]
     if len(short) < len(long):

@@ -1,4 +1,4 @@
-"""What is wrong with labels: a name that is none, two spellings of one class, one photo under two labels or splits."""
+"""Check labels: invalid names, two spellings of one class, one photo under two labels or splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 MOST_PROBLEMS = 20
 SPLITS_BY_NAME = {*SPLIT_NAMES, "training", "testing"}
-NO_CLASS = "unknown"  # what photos of no known pet are answered as
+NO_CLASS = "unknown"  # the answer for photos of no known pet
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 
 _log = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ class ListedPhoto(NamedTuple):
 
 
 def is_number(name: str) -> bool:
-    """Whether a class is called by a number: nothing says what it stands for."""
+    """Whether the name of a class is a number, which does not say what it stands for."""
     return NUMBER.fullmatch(name) is not None
 
 
 def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
-    """A line for each name that cannot be one, and for each class that is written in two ways.
+    """Yield a line for each invalid name, and for each class that is spelled in two ways.
 
     ``labels`` are ``(where, label)``.
     """
@@ -72,7 +72,7 @@ def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
 
 
 def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
-    """A line for each class that is written in two ways, such as ``Cat`` beside ``cat``.
+    """Yield a line for each class that is spelled in two ways, such as ``Cat`` and ``cat``.
 
     Names that differ only in case, spaces, hyphens and underscores are taken for one class. ``labels`` are
     ``(where, label)``.
@@ -90,8 +90,8 @@ def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
 
 
 def check_listed(photos: Iterable[ListedPhoto]) -> Iterator[str]:
-    """What :func:`check_labels` finds, and a line for each photo with two labels, splits or individuals, and for each
-    individual in two splits.
+    """Yield the lines of :func:`check_labels`, a line for each photo with two labels, splits or individuals, and
+    one for each individual in two splits.
     """
     listed = list(photos)
     yield from check_labels((where, record.label) for where, record in listed)
@@ -118,7 +118,7 @@ def _torn_individuals(listed: Iterable[ListedPhoto]) -> Iterator[str]:
 def find_contradictions(
     records: Iterable[PhotoRecord], digests: Iterable[str]
 ) -> list[tuple[PhotoRecord, PhotoRecord]]:
-    """Photos whose files are identical and of whose labels one is wrong: of each content the first two."""
+    """Return pairs of photos with identical files and contradictory labels: the first two of each content."""
     known: dict[str, PhotoRecord] = {}
     found: dict[str, tuple[PhotoRecord, PhotoRecord]] = {}
     for record, digest in zip(records, digests, strict=True):
@@ -127,12 +127,12 @@ def find_contradictions(
         if record.species != first.species or len(breeds) > 1:
             found.setdefault(digest, (first, record))
         elif first.breed is None:
-            known[digest] = record  # which may say more
+            known[digest] = record  # with a more specific label
     return list(found.values())
 
 
 def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> None:
-    """:raises DataError: there are problems; with the first of them, a line each, and how many more."""
+    """:raises DataError: there are problems; it lists the first of them, a line each, and the number of others."""
     lines = list(problems)
     more = len(lines) - MOST_PROBLEMS
     if lines:
@@ -140,7 +140,7 @@ def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> N
 
 
 def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:
-    """Each photo once. Repeats are skipped with a warning."""
+    """Return each photo once; repeats are skipped with a warning."""
     first: dict[str, PhotoRecord] = {}
     repeats = []
     for where, record in photos:
@@ -155,13 +155,13 @@ def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:
 
 
 def _same_file(path: str) -> str:
-    """Equal for all spellings of a path; Windows tells neither case nor slashes apart."""
+    """Return a key that is equal for all spellings of a path; Windows ignores case and the kind of slashes."""
     return os.path.normcase(os.path.normpath(path))
 
 
-@cache_short_names  # many photos have few names
+@cache_short_names  # many photos share few names
 def folded(name: str) -> str:
-    """Equal for all spellings of a name that count as one."""
+    """Return a key that is equal for all spellings of a name that count as the same."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 

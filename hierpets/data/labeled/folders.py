@@ -19,7 +19,7 @@ EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the bre
 
 
 def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
-    """The photos, and the classes that have a folder, even an empty one.
+    """Read the photos, and the classes that have a folder, even an empty one.
 
     :raises DataError: another layout, a class called by a number, or one with two spellings.
     """
@@ -73,7 +73,7 @@ def _leaf_photos(breed: Path) -> list[str]:
 
 
 def _listing(folder: Path) -> tuple[list[str], list[Path]]:
-    """Photos and folders directly inside, each sorted by name; hidden ones and other files left out."""
+    """List the photos and folders directly inside, each sorted by name, without hidden ones and other files."""
     photos, folders = [], []
     for entry in _visible(folder):
         if is_folder_entry(entry):

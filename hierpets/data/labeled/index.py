@@ -31,11 +31,11 @@ def read_index(
     taxonomy: Taxonomy | None = None,
     registry: Registry | str | os.PathLike[str] | None = None,
 ) -> PhotoIndex:
-    """The labeled photos of ``source``, in the order in which it lists them.
+    """Read the labeled photos of ``source``, in its order.
 
     ``source`` is ``"demo"`` (unless a file or folder has that name), a CSV file, a folder in the layout
     ``SPECIES/BREED/photo.jpg`` or of Oxford-IIIT Pet, or what a reader of ``registry`` knows. With ``taxonomy``, the
-    labels take its columns, and a label that it does not know is refused.
+    labels are indices into it, and a label that it does not know is refused.
 
     :raises DataError: no photos there, or labels that cannot be used.
     :raises PluginError: a reader fails.
@@ -45,10 +45,10 @@ def read_index(
 
 
 def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
-    """Check that what is written to ``out`` will not lie among the photos of ``source``, where the next one to read
-    them takes its folder for a species, and its figures for photos. Hidden folders are not read.
+    """Check that ``out`` does not lie among the photos of ``source``: the next reader would take its folder for a
+    species, and its figures for photos. Hidden folders are fine, as they are not read.
 
-    :raises ConfigError: it would.
+    :raises ConfigError: it does.
     """
     folder, root = Path(out).resolve(), Path(source).resolve()
     if not is_folder(root) or is_oxford(root) or not folder.is_relative_to(root):
@@ -61,8 +61,8 @@ def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
 
 
 def check_source(source: str, *, registry: Registry | str | os.PathLike[str] | None) -> None:
-    """Check that :func:`read_index` has something to read, before what is to learn from it is loaded. What lies on
-    another machine is asked for once, when it is read.
+    """Check that :func:`read_index` has something to read, before a slow start. A source on another machine is not
+    checked: it is requested once, when it is read.
 
     :raises DataError: there is no such folder or file, and no reader finds a photo.
     :raises RegistryError, PluginError: an invalid registry, or a reader that fails.
@@ -108,10 +108,10 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
 
 
 def _whole(source: str, found: Found) -> Iterator[SourcePhoto]:
-    """The photos of a reader. What it leaves out is told before their labels: of two forms, those of one may be none.
-    What the reader itself takes for a problem comes first.
+    """Yield the photos of a reader; its own problems come first.
 
-    :raises DataError: after the last photo, the source holds more.
+    :raises DataError: after the last photo, if the source holds more. That is reported before problems of labels,
+        which may be due to it: in a folder of two forms, those of one may be invalid.
     """
     read, problems = set(), False
     for photo in found.photos:
@@ -128,15 +128,15 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
         try:
             taxonomy.leaf_index(*label)
         except DataError as error:
-            unknown.append(str(error).partition(";")[0])  # without the list of all that is known
+            unknown.append(str(error).partition(";")[0])  # without the list of all known ones
     if unknown:
-        named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # a species is unknown once, not once a breed
+        named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # an unknown species once, not for each breed
         raise DataError(f"{source}: labels unknown to the model: {named}; {_advice(index.taxonomy, taxonomy)}")
     return PhotoIndex(taxonomy, index.records)
 
 
 def _advice(given: Taxonomy, known: Taxonomy) -> str:
-    """What to do about labels that a model does not know."""
+    """Advise what to do about labels that a model does not know."""
     for species in given.species:
         if owner := known.owner(species):
             return f"{species} is a breed of {owner}: give the folder above, which has one for each species"

@@ -1,4 +1,4 @@
-"""Photos from wherever a reader finds them: the plugins of kind ``reader``, and how what they say becomes a label."""
+"""Find photos with the plugins of kind ``reader``, and make labels of what these state."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ EXPECTED = "expected a species (and a breed), or a label SPECIES/BREED"
 
 
 class Found(NamedTuple):
-    """The name of the reader that knows a source, the photos that it finds as they come, and whether what else lies in
-    the folder is looked for: a user's reader decides for itself what belongs to it.
+    """The name of the reader that knows a source, an iterator over its photos, and whether to look for other files in
+    the folder: a user's reader decides itself what belongs to a source.
     """
 
     reader: str
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 def read_source(source: str, registry: Registry) -> Found | None:
-    """What a reader finds in ``source``; None where no reader knows it.
+    """Find a reader that knows ``source`` and return its photos; None if there is none.
 
     The readers of the user are asked first, the built-in ones last. A photo's own path is never asked about.
 
@@ -54,8 +54,8 @@ def read_source(source: str, registry: Registry) -> Found | None:
 
 
 def list_source(source: str, registry: Registry) -> Iterator[str] | None:
-    """The paths of the photos that a source lists, then of what lies in its folder as well: the record of an archive
-    that no reader of the source read says so. None for a photo, or a folder of photos.
+    """Yield the paths of a source's photos, then of other files in its folder, such as an archive that its reader did
+    not read: its record says so. None for a photo, or a folder of photos.
     """
     if is_demo(source):
         from hierpets.data.demo import demo_index
@@ -70,7 +70,7 @@ def list_source(source: str, registry: Registry) -> Iterator[str] | None:
 
 
 def _all_paths(source: str, photos: Iterable[SourcePhoto]) -> Iterator[str]:
-    """Their paths, then what else lies in a folder. The names of its photos are held, not those of an object store."""
+    """Yield the paths of photos, then other files in the folder. Names stay in memory, except of an object store."""
     read, is_local = set(), is_folder(source)
     for photo in photos:
         file = file_of(photo.path)
@@ -81,7 +81,7 @@ def _all_paths(source: str, photos: Iterable[SourcePhoto]) -> Iterator[str]:
 
 
 def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord]:
-    """The labels of all photos. A photo that is listed twice is taken once, with a warning.
+    """Return a record of each photo with its label. A photo that is listed twice is used once, with a warning.
 
     :raises DataError: with a line for each photo whose class or split cannot be used, and for classes with two
         spellings.
@@ -99,7 +99,7 @@ def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord
 
 
 def _record(photo: SourcePhoto) -> PhotoRecord:
-    """:raises DataError: without the place in its message."""
+    """:raises DataError: its message does not say where the photo is listed."""
     if photo.problem is not None:
         raise DataError(photo.problem)
     species, breed = _class(photo)
@@ -110,9 +110,9 @@ def _record(photo: SourcePhoto) -> PhotoRecord:
 
 
 def _class(photo: SourcePhoto) -> Leaf:
-    """What species, breed and label say together.
+    """Combine species, breed and label.
 
-    :raises DataError: no class, or two.
+    :raises DataError: they state no class, or two.
     """
     species, breed, label = (part and (part.strip() or None) for part in (photo.species, photo.breed, photo.label))
     if label is None or _adds_nothing(label, species, breed):
@@ -128,7 +128,7 @@ def _class(photo: SourcePhoto) -> Leaf:
 
 
 def _adds_nothing(label: str, species: str | None, breed: str | None) -> bool:
-    """Whether a label repeats the breed, or numbers a class that is stated beside it."""
+    """Whether a label repeats the breed, or is a number of the class that other columns state."""
     return folded(label) == folded(breed or "") or (species is not None and is_number(label))
 
 

@@ -39,9 +39,10 @@ def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: fl
 
 
 def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
-    """Whether every class has a training photo; photos without a split count as such.
+    """Check that every class has a training photo; photos without a split count as training photos.
 
-    :raises DataError: naming every class without one; or there is a single class; or no breed, with ``breeds``.
+    :raises DataError: some classes have none, all of which it names; or there is a single class; or no breed, with
+        ``breeds``.
     """
     tree = index.taxonomy
     train = index.to_learn_from
@@ -59,9 +60,10 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
 
 
 def draw_evenly(index: PhotoIndex) -> list[PhotoRecord]:
-    """All photos in random order, but the first of every class before the second of any: what few are to be drawn from.
+    """Return all photos in a random order in which the first of every class come before the second of any, so that the
+    first few are balanced.
 
-    The same whatever the order of the files.
+    It does not depend on the order of the files.
     """
     places: Counter[Leaf] = Counter()
     numbered = []
@@ -82,7 +84,7 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
         for part, share in shares.items():
             wanted, kept = math.floor(len(photos) * share + 0.5), []
             for unit in units[:-1]:  # one stays in train
-                if wanted < len(unit) / 2:  # as near to the share as whole units come
+                if wanted < len(unit) / 2:  # as close to the fraction as whole units allow
                     kept.append(unit)
                     continue
                 wanted -= len(unit)
@@ -92,13 +94,13 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
 
 
 def _beside_siblings(index: PhotoIndex) -> PhotoIndex:
-    """Photos without a split go where the data has others of their individual."""
+    """Assign photos without a split to the split that the data gives to others of their individual."""
     given = {record.of_individual: record.split for record in index.records if record.split}
     records = (replace(record, split=record.split or given.get(record.of_individual)) for record in index.records)
     return replace(index, records=tuple(records))
 
 
 def _shuffle_key(record: PhotoRecord, seed: int) -> tuple[bytes, str]:
-    """A random sort key of the photo's label and file name: the folder that the data lies in does not matter."""
+    """Return a random sort key from the photo's label and file name; it does not depend on the folder of the data."""
     name = f"{seed}/{record.species}/{record.breed or ''}/{PurePath(record.path).name}"
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), record.path

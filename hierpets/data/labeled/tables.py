@@ -21,7 +21,7 @@ OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
 def read_csv(file: Path) -> list[PhotoRecord]:
-    """One photo per line. Paths are relative to the CSV; an empty breed, split or individual is not stated.
+    """Read one photo per line. Paths are relative to the CSV; an empty breed, split or individual is not stated.
 
     A line that repeats another is skipped with a warning.
 
@@ -41,9 +41,9 @@ def read_csv(file: Path) -> list[PhotoRecord]:
 
 
 def list_csv(file: Path) -> Iterator[str]:
-    """The photos of the column ``path``, one per line as they are read, also those that are listed twice or not there.
+    """Yield the photos of the column ``path``, one per line, also repeated and missing ones.
 
-    :raises DataError: what is wrong, when it is its turn.
+    :raises DataError: a wrong line, when it is reached.
     """
     rows = _rows(file)
     _, header = next(rows)
@@ -60,17 +60,17 @@ def list_csv(file: Path) -> Iterator[str]:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The header, and each row that is not empty, with its line. Columns are separated as in the header: Excel writes
-    semicolons wherever a comma is for decimals.
+    """Yield the header, and each row that is not empty, with its line number. Columns are separated as in the header:
+    Excel writes semicolons in locales with decimal commas.
 
-    :raises DataError: a cell goes on in the next line, as it does where a quote is not closed: it takes in all rows up
-        to the next quote.
+    :raises DataError: a cell continues in the next line, as after an unclosed quote, which would swallow all rows up to
+        the next quote.
     """
     line = 1
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             header = text.readline()
-            # With a line break at the end, a quote in the last row that is not closed takes in one as well.
+            # A line break at the end, so that an unclosed quote in the last row swallows one as well.
             rows = csv.reader(chain((header,), text, ("\n",)), delimiter=max(",;\t", key=header.count))
             for row in rows:
                 if any("\n" in cell or "\r" in cell for cell in row):
@@ -91,7 +91,7 @@ def is_oxford(root: Path) -> bool:
 
 
 def read_oxford(root: Path) -> list[PhotoRecord]:
-    """``annotations/trainval.txt`` (no split yet) and, where it exists, ``test.txt``.
+    """Read ``annotations/trainval.txt`` (no split yet) and ``test.txt``, if it exists.
 
     A line is ``NAME CLASS SPECIES BREED``; species 1 is a cat, 2 a dog. The breed's name comes from the photo's:
     ``Egyptian_Mau_12`` is ``egyptian_mau``.
@@ -119,7 +119,7 @@ def _check_header(file: Path, header: list[str]) -> None:
 
 
 def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRecord | None, str | None]:
-    """The record of a line, or what is wrong with it."""
+    """Return the record of a line, or what is wrong with it."""
     if wrong := _misfit(header, cells, REQUIRED):
         return None, wrong
     row = dict(zip(header, cells, strict=True))
@@ -134,7 +134,7 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
 
 
 def _misfit(header: list[str], cells: list[str], required: Sequence[str]) -> str | None:
-    """What keeps a row from being one of the table: another number of cells, or an empty one that is ``required``."""
+    """Describe why a row does not fit the table: a wrong number of cells, or an empty cell that is ``required``."""
     if len(cells) != len(header):
         return f"expected {len(header)} fields, got {len(cells)}"
     empty = [column for column, cell in zip(header, cells, strict=True) if column in required and not cell]
@@ -146,7 +146,7 @@ def _beside(file: Path, path: str) -> str:
 
 
 def _read_annotations(root: Path, file: Path, split: str | None) -> tuple[list[ListedPhoto], list[str]]:
-    """The photos of an annotation file, and what is wrong with its lines."""
+    """Return the photos of an annotation file, and what is wrong with its lines."""
     listed: list[ListedPhoto] = []
     problems: list[str] = []
     for number, line in _lines(file):

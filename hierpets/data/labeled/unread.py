@@ -1,4 +1,4 @@
-"""What a folder holds that was not read: photos beside an archive or in no list, archives in deep folders."""
+"""Find files of a folder that were not read: photos beside an archive or in no list, archives in deep folders."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _NAMED = 3
 
 
 def find_unread(source: str, read: Collection[str]) -> list[str]:
-    """Photos, archives and tables below a folder that are none of the files ``read``, by whatever path, nor tables of
-    predictions, and the folders that cannot be listed.
+    """Return the photos, archives and tables below a folder that are not among the files ``read``, by whatever path, and
+    are no tables of predictions, and the folders that cannot be listed.
 
-    Compressed archives count beside others: they are shards that were forgotten. An object store is looked into only
-    if archives or tables were read: photos are listed there as they lie.
+    Compressed archives count beside uncompressed ones: they are probably forgotten shards. An object store is searched
+    only if archives or tables were read: otherwise all of its photos were listed.
     """
     kinds, unlisted = {suffix_of(file) for file in read}, list[str]()
     wanted = (*PHOTO_SUFFIXES, *HOLDERS, *(COMPRESSED if ".tar" in kinds else ()))
@@ -50,7 +50,7 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
 
 
 def _named(read: Collection[str]) -> Iterator[str]:
-    """The photos that lie beside the tables ``read`` and are named in them."""
+    """Yield the photos beside the tables ``read`` that these name."""
     for file in read:
         if suffix_of(file) == ".parquet":
             yield from files_named(file)
@@ -68,7 +68,7 @@ def refuse_unread(source: str, form: str, read: Collection[str]) -> None:
 
 
 def _pattern(source: str, read: Collection[str]) -> str | None:
-    """What names the archives or tables ``read`` and nothing else, if they lie in one place."""
+    """Return a pattern that matches the archives or tables ``read`` and nothing else, if they lie in one folder."""
     kinds = {suffix_of(file) for file in read}.intersection(HOLDERS)
     folders = {Path(file).parent for file in read}
     here = Path(source) in folders

@@ -29,8 +29,8 @@ _NAMED = 3
 
 
 def find_unread(source: str, read: Collection[str]) -> list[str]:
-    """Return the photos, archives and tables below a folder that are not among the files ``read``, by whatever path, and
-    are no tables of predictions, and the folders that cannot be listed.
+    """Return the photos, archives and tables below a folder that are not among the files ``read``, by whatever path,
+    nor tables of predictions, and the folders that cannot be listed.
 
     Compressed archives count beside uncompressed ones: they are probably forgotten shards. An object store is searched
     only if archives or tables were read: otherwise all of its photos were listed.

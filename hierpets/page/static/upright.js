@@ -44,7 +44,7 @@ function rotated(bitmap, orientation) {
   const { width, height } = bitmap;
   const canvas = orientation < 5 ? new OffscreenCanvas(width, height) : new OffscreenCanvas(height, width);
   const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser gives no canvas of this size");
+  if (!context) throw new Error("this browser cannot create a canvas of this size");
   context.setTransform(...MATRICES[orientation](width, height));
   context.drawImage(bitmap, 0, 0);
   bitmap.close();

@@ -36,7 +36,7 @@ function readPixels(bitmap, reduction) {
   const [width, height] = [Math.ceil(bitmap.width / reduction), Math.ceil(bitmap.height / reduction)];
   const pixels = new Uint8ClampedArray(4 * width * height);
   const context = new OffscreenCanvas(bitmap.width, STRIP).getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("this browser gives no canvas of this size");
+  if (!context) throw new Error("this browser cannot create a canvas of this size");
   context.fillStyle = "#fff";
   for (let top = 0; top < bitmap.height; top += STRIP) {
     const rows = Math.min(STRIP, bitmap.height - top);

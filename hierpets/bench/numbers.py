@@ -46,22 +46,24 @@ def bound(decode: float, network: float) -> float:
 
 
 def find_limit(
-    *, throughput: float, decode: float, network: float, recommendation: float, second_look: float | None = None
+    *,
+    throughput: float,
+    decode: float,
+    network: float,
+    second_look: float | None = None,
+    recommendation: float | None = None,
 ) -> Limit:
     """Find the part of the pipeline that limits the throughput. All rates are photos per second, with all cores.
 
     :param throughput: of the whole pipeline.
     :param decode: of reading, decoding and preprocessing alone.
     :param network: of the network alone.
-    :param recommendation: of recommendations alone, with their searches for other animals.
     :param second_look: of second looks alone, over all photos; None without second looks.
+    :param recommendation: of recommendations alone, with their searches for other animals; None without these.
     """
-    whole = 1 / throughput
-    parts = {"decode": 1 / decode, "network": 1 / network}
-    if second_look is not None:
-        parts["second looks"] = 1 / second_look
-    parts["recommendations"] = 1 / recommendation
-    parts["Python"] = max(0.0, whole - sum(parts.values()))
+    rates = {"decode": decode, "network": network, "second looks": second_look, "recommendations": recommendation}
+    parts = {name: 1 / rate for name, rate in rates.items() if rate is not None}
+    parts["Python"] = max(0.0, 1 / throughput - sum(parts.values()))
     shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
     by = max(shares, key=lambda name: shares[name])
     reached = throughput / bound(decode, network)

@@ -56,7 +56,7 @@ def probe(job: dict[str, Any]) -> Numbers:
     loaded = 1000 * (perf_counter() - began)
     paths, seconds = job["photos"], job["seconds"]
     if job["mode"] == "stream":
-        return probe_stream(predictor, registry, paths, seconds)
+        return probe_stream(predictor, paths, seconds)
     predict_all(predictor, paths[:1])
     start = {"load": loaded, "first_answer": 1000 * (time.time() - job["started"])}
     return {"start": start, **probe_single(predictor, registry, paths, seconds)}
@@ -81,7 +81,7 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
     return {"stages": stages, "latency": percentiles(latencies), "memory": memory}
 
 
-def probe_stream(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
+def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
     """Measure throughput, peak memory, and the rate of each part alone."""
     from hierpets.bench.isolated import (
         decode_rate,
@@ -90,7 +90,6 @@ def probe_stream(predictor: Predictor, registry: Registry, paths: Sequence[str],
         recommendation_rate,
         second_look_rate,
     )
-    from hierpets.recommend.choose import Recommender
 
     predict_all(predictor, paths)  # all of them, to also load what only a few photos need, such as the detector
     engine = predictor.engine
@@ -105,11 +104,12 @@ def probe_stream(predictor: Predictor, registry: Registry, paths: Sequence[str],
         "throughput": throughput,
         "decode": decode_rate(preprocess, paths, seconds),
         "network": network_rate(engine, preprocess, paths, seconds),
-        "recommendation": recommendation_rate(predictor, Recommender.load(registry), paths, seconds),
     }
-    second_look = second_look_rate(predictor.cascade, paths, seconds)
-    if second_look is not None:
-        rates["second_look"] = second_look
+    optional = {
+        "second_look": second_look_rate(predictor.cascade, paths, seconds),
+        "recommendation": recommendation_rate(predictor, paths, seconds),
+    }
+    rates |= {name: rate for name, rate in optional.items() if rate is not None}
     return {"rates": rates, "stream_memory": memory}
 
 

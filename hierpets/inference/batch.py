@@ -210,11 +210,11 @@ def _ask(
         return []
     positions = list(inputs)
 
-    def read(row: int) -> np.ndarray:
+    def decode(row: int) -> np.ndarray:
         return cascade.decode_again(batch[positions[row]].photo, limits)
 
     try:
-        return [cascade(list(inputs.values()), read, closer=closer)]
+        return [cascade(list(inputs.values()), decode, closer=closer)]
     except Exception as error:
         if len(inputs) == 1:
             (position,) = inputs

@@ -41,10 +41,11 @@ class Predictor:
     Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
     ``manifest`` describes the model and ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all
-    of them; ``bundle`` is the folder that it was loaded from, or None. Without a ``finder`` it finds no regions;
-    without a ``second_look`` it looks at each photo once; without ``bystanders`` it does not search photos for other
-    animals before it recommends a product that could harm them. ``for_many`` loads the same model, without
-    recommendations, for many photos at a time: it predicts all but the first few photos of a large call.
+    of them; ``bundle`` is the folder that it was loaded from, or None; ``adviser`` recommends products, or is None.
+    Without a ``finder`` it finds no regions; without a ``second_look`` it looks at each photo once; without
+    ``bystanders`` it does not search photos for other animals before it recommends a product that could harm them.
+    ``for_many`` loads the same model, without recommendations, for many photos at a time: it predicts all but the first
+    few photos of a large call.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Predictor:
         self.bundle = bundle
         self.bystanders = bystanders
         self._batch = BatchPredictor(manifest, self.cascade, model, finder, bystanders)
-        self._advise = Adviser(manifest, recommender) if recommender else None
+        self.adviser = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
         self._for_many = ModelForMany(for_many) if for_many is not None else None
         # Computing them takes milliseconds, and a server needs the same ones for every batch.
@@ -91,7 +92,7 @@ class Predictor:
     @property
     def recommends(self) -> bool:
         """Whether its predictions include a recommendation."""
-        return self._advise is not None
+        return self.adviser is not None
 
     @property
     def finds_regions(self) -> bool:
@@ -265,7 +266,7 @@ class Predictor:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         restriction = options.restriction(self.manifest.taxonomy)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        return Request(options, restriction, thresholds, keep_photos, limits, self._advise, boxes)
+        return Request(options, restriction, thresholds, keep_photos, limits, self.adviser, boxes)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -2,16 +2,15 @@ import time
 
 import numpy as np
 import pytest
-from helpers.color_server import BassetEngine, encode, make_predictor, side_by_side
+from helpers.color_server import MODEL, BassetEngine, encode, make_predictor, side_by_side
 from helpers.shampoo import always
 
 from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, recommendation_rate, second_look_rate
 from hierpets.bench.sample import choose_photos
 from hierpets.inference.engines.cascade import SecondLookResult
 from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Advice
-from hierpets.recommend.choose import Recommender
-from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
 
 
@@ -79,11 +78,11 @@ def test_recommendation_rate_is_that_of_rules_and_searches_alone(tmp_path):
         searched.append((read().shape, pet))
         return np.zeros(3)
 
-    predictor = make_predictor(BassetEngine(), rules=[], bystanders=search)
-    recommender = Recommender(load_catalog(), [fleas])
-    assert 20 < recommendation_rate(predictor, recommender, [str(dog)] * 4, 0.4) <= 100, "two workers at 50 a second"
+    predictor = make_predictor(BassetEngine(), rules=[fleas], bystanders=search)
+    assert 20 < recommendation_rate(predictor, [str(dog)] * 4, 0.4) <= 100, "two workers at 50 a second"
     assert {pet for _, pet in searched} == {"dog"}
-    harmless = Recommender(recommender.catalog, [])
     searched.clear()
-    assert recommendation_rate(predictor, harmless, [str(dog)] * 4, 0.05) > 100
+    harmless = make_predictor(BassetEngine(), rules=[], bystanders=search)
+    assert recommendation_rate(harmless, [str(dog)] * 4, 0.05) > 100
     assert not searched
+    assert recommendation_rate(Predictor(predictor.manifest, BassetEngine(), model=MODEL), [str(dog)], 0.05) is None

@@ -1,1 +1,1 @@
-"""What hierpets says to people, in their language: one catalogue of messages, and the names of breeds."""
+"""Messages to people in their language, and the names of breeds in each language."""

@@ -1,4 +1,4 @@
-"""How species and breeds are called: their names in other languages, and other names for the same breed."""
+"""The names of species and breeds in each language, and other names of the same breed."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ MAX_CACHED_LENGTH = 100  # characters
 
 
 class Names(NamedTuple):
-    """Of one species or breed: by language its names, the usual one first. Of a species: by language the plural.
+    """The names of a species or breed by language, the usual one first.
 
-    Of a breed: its identifier in the Vertebrate Breed Ontology, such as ``"VBO:0200577"``, and further names there.
+    A species has a plural in each language. A breed may have an identifier in the Vertebrate Breed Ontology, such as
+    ``"VBO:0200577"``, and ``further`` names there.
     """
 
     names: Mapping[str, tuple[str, ...]]
@@ -45,13 +46,13 @@ class Names(NamedTuple):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names in every language."""
+        """The names in all languages, without ``further`` ones."""
         return tuple(name for names in self.names.values() for name in names)
 
 
 @cache
 def read_names() -> Mapping[tuple[str, str | None], Names]:
-    """What species and breeds are called: (species, breed) -> its names; a breed of None is the species itself."""
+    """Read the names by (species, breed); a breed of None stands for the species itself."""
     further = _read(VBO)
     found: dict[tuple[str, str | None], Names] = {}
     for species, entry in _read(FILE).items():
@@ -63,8 +64,8 @@ def read_names() -> Mapping[tuple[str, str | None], Names]:
 
 
 def local_name(species: str, breed: str | None = None) -> str | None:
-    """What a species or breed is called in the language that is spoken; None in English, whose names are the labels,
-    and where nothing is known.
+    """Return the name of a species or breed in the current language; None in English, whose names are the labels, and
+    if it is not known.
     """
     if current_language() == "en":
         return None
@@ -73,8 +74,8 @@ def local_name(species: str, breed: str | None = None) -> str | None:
 
 
 def breed_names(language: Language) -> dict[str, dict[str, str]]:
-    """For the page: species -> label -> name, with the names of the species itself and of several at ``""`` and
-    ``"*"``. Empty in English.
+    """Return the names for the page: species -> label -> name, and the name of the species itself at ``""``, its plural
+    at ``"*"``. Empty in English.
     """
     table: dict[str, dict[str, str]] = {}
     for (species, breed), known in read_names().items() if language != "en" else ():
@@ -85,23 +86,23 @@ def breed_names(language: Language) -> dict[str, dict[str, str]]:
 
 
 def find_label(name: str, labels: Iterable[str], species: str | None = None) -> str | None:
-    """The label among ``labels`` that ``name`` is another name of: ``"Deutscher Schäferhund"`` -> ``german_shepherd``,
-    or ``alsatian`` where that is the label.
+    """Find the label that ``name`` is another name of: ``"Deutscher Schäferhund"`` -> ``german_shepherd``, or
+    ``alsatian`` if that is among ``labels``.
 
-    None if there is none, or if several are called so.
+    None if there is none, or more than one.
     """
     meant, bare = meant_labels(name, species), plain(name)
 
-    def is_called_so(label: str) -> bool:
+    def has_name(label: str) -> bool:
         own = meant_labels(label, species)
         return label in meant or plain(label) == bare or (len(own) == 1 and own <= meant)
 
-    found = [*filter(is_called_so, labels)]
+    found = [*filter(has_name, labels)]
     return found[0] if len(found) == 1 else None
 
 
 def other_names(labels: Iterable[str]) -> list[str]:
-    """What else some species and breeds are called, in every language."""
+    """Return the names of some species and breeds in all languages."""
     wanted = {*labels}
     named = (names for (species, breed), names in read_names().items() if (breed or species) in wanted)
     return [name for names in named for name in (*names.own, *names.further)]
@@ -122,20 +123,20 @@ def cache_short_names(of_name: Callable[[str], str]) -> Callable[[str], str]:
 
 @cache_short_names
 def plain(name: str) -> str:
-    """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
+    """Strip a name of accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^\w]+|_", " ", bare).strip()
 
 
 def meant_labels(name: str, species: str | None) -> set[str]:
-    """The labels that a name stands for in any language, whichever a bundle knows; empty for one that nobody knows."""
+    """Return the labels that a name stands for in any language, whether a bundle knows them or not."""
     return {label for owner, label in _index().get(plain(name), ()) if species in (None, owner)}
 
 
 @cache
 def _index() -> Mapping[str, frozenset[tuple[str, str]]]:
-    """Plain name -> the species, and its label or that of a breed, that are called so in any language."""
+    """Index (species, label) by the plain names of species and breeds in all languages."""
     index: dict[str, set[tuple[str, str]]] = {}
     for (species, breed), known in read_names().items():
         for name in filter(None, (*known.own, *known.further, *known.plurals.values(), known.vbo)):
@@ -149,7 +150,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _listed(names: Mapping[str, str | list[str]]) -> dict[str, tuple[str, ...]]:
-    """By every language, one name or several."""
+    """Turn the name or names in each language into a tuple."""
     return {
         language: (given,) if isinstance(given, str) else tuple(given)
         for language in LANGUAGES

@@ -1,4 +1,4 @@
-"""The catalogue of messages: English in the code, other languages in ``LANGUAGE.json``, made of ``LANGUAGE.po``."""
+"""The catalogue of messages: English in the code, others in ``LANGUAGE.json``, built from ``LANGUAGE.po``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = [
 Language = Literal["en", "de", "es", "fr", "pt"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FOLDER = Path(__file__).parent
-MOST_WISHES = 20  # that are read of a header: anyone can send thousands
+MOST_WISHES = 20  # languages that are read from a header: anyone can send thousands
 
 _language: ContextVar[Language] = ContextVar("language", default="en")
 
 
 @contextmanager
 def speaking(language: Language) -> Iterator[None]:
-    """Whatever is said inside, in this thread or task, is said in ``language``."""
+    """Use ``language`` for every message of this thread or task inside the ``with`` block."""
     token = _language.set(language)
     try:
         yield
@@ -41,14 +41,14 @@ def speaking(language: Language) -> Iterator[None]:
 
 
 def current_language() -> Language:
-    """The language that is spoken; English unless :func:`speaking` says otherwise."""
+    """Return the current language: English outside of :func:`speaking`."""
     return _language.get()
 
 
 def say(message: str, /, **values: Any) -> str:
-    """``message``, an English text, in the language that is spoken, with ``values`` in place of ``{names}``.
+    """Translate ``message``, an English text, to the current language, with ``values`` in place of ``{names}``.
 
-    A message without a translation, such as the claim of a product of one's own, is said as it is.
+    A message without a translation, such as the claim of a user's own product, stays as it is.
     """
     text = read_messages(_language.get()).get(message, message)
     assert isinstance(text, str)
@@ -61,7 +61,7 @@ def spoken(name: str) -> str:
 
 
 def number(text: str) -> str:
-    """A number as the language writes it: ``"41.5%"`` as ``"41,5 %"``, after CLDR."""
+    """Write a number as the current language does: ``"41.5%"`` as ``"41,5 %"`` (CLDR)."""
     if _language.get() == "en":
         return text
     digits, percent, _ = text.replace(".", say("decimal point")).partition("%")
@@ -70,14 +70,14 @@ def number(text: str) -> str:
 
 @cache
 def read_messages(language: Language) -> Mapping[str, str | list[str]]:
-    """English messages and their translations; those that count things have two: for one, and for more."""
+    """Read the translation of each English message; messages that count something have two: singular and plural."""
     if language == "en":
         return {"decimal point": "."}
     return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
 
 
 def choose_language(accepted: str) -> Language:
-    """The first known language by an ``Accept-Language`` header (RFC 9110); English if it names none."""
+    """Return the known language that an ``Accept-Language`` header (RFC 9110) prefers; English if it names none."""
     wishes = (wish.partition(";q=") for wish in accepted.replace(" ", "").lower().split(",")[:MOST_WISHES])
     ranked = sorted(((-_quality(q), tag.partition("-")[0]) for tag, _, q in wishes), key=lambda wish: wish[0])
     return next((known for q, tag in ranked if q < 0 for known in LANGUAGES if known == tag), "en")

@@ -289,7 +289,7 @@ def test_read_photo_takes_a_progressive_jpeg_only_with_its_fine_scans(end):
         try:
             photo = read_photo(data[: int(len(data) * share)] + end, warn=warnings.append)
         except ImageError as error:
-            assert "only a blur" in str(error) or "is missing" in str(error)
+            assert "only a blurred" in str(error) or "is missing" in str(error)
             assert not answered
         else:
             answered.append(difference(photo, whole))
@@ -301,7 +301,7 @@ def test_read_photo_takes_a_progressive_jpeg_only_with_its_fine_scans(end):
 def test_read_photo_refuses_a_progressive_jpeg_cut_between_two_scans():
     data = encode(PICTURE, "JPEG", quality=95, progressive=True)
     second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
-    with pytest.raises(ImageError, match="only a blur of the picture"):
+    with pytest.raises(ImageError, match="only a blurred picture"):
         read_photo(data[:second] + b"\xff\xd9")
 
 

@@ -1,1 +1,1 @@
-"""From the bytes of a photo to pixels: what kind of file it is, how it is decoded, what is wrong with it."""
+"""Decode the bytes of a photo: detect its format, read its size, decode it, and detect damage."""

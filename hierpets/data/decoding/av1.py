@@ -1,4 +1,4 @@
-"""How large the pictures are that an AVIF file codes: they need not have the size that its header states."""
+"""Read the size of the pictures encoded in an AVIF file, which may differ from the size that its header states."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["as_still_avif", "coded_sizes"]
 
 SEQUENCE_HEADER = 1
 SHORT_LEVELS = 7  # a level above has one more bit, its tier
-HEADER_BYTES = 64  # more than a sequence header has before the size
-# Some fields need no bytes, so that a small file could state billions of parts. A picture of tiles has dozens.
+HEADER_BYTES = 64  # longer than the fields of a sequence header before its size
+# Some fields take no bytes, so that a small file could announce billions of parts. A picture of tiles has dozens.
 MOST = 1000  # items and parts of items; units
 
 
 def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
-    """(width, height) in pixels of every AV1 sequence in the items of a file, whose box ``meta`` says where they are.
+    """Yield (width, height) in pixels of every AV1 sequence in the items that the box ``meta`` of a file locates.
 
-    :raises ValueError: the box is damaged, or a sequence header is one of videos.
+    :raises ValueError: the box is damaged, or a sequence header is that of a video.
     """
     units = (unit for item in _items(data, meta) for unit in _units(item))
     for number, (kind, content) in enumerate(units):
@@ -29,12 +29,15 @@ def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
 
 
 def as_still_avif(data: bytes) -> bytes:
-    """An AVIF file whose decoder takes the picture among its items, never one of a track beside them."""
+    """Relabel an AVIF file as a still picture: its decoder then takes the picture among its items, never a track."""
     return data[:8] + b"avif" + data[12:]
 
 
 def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
-    """The content of every item (ISO 14496-12, 8.11.3); :raises ValueError: they are more than the file."""
+    """Yield the content of every item (ISO 14496-12, 8.11.3).
+
+    :raises ValueError: the items together are longer than the file.
+    """
     places, inside = find_box(meta[4:], b"iloc"), find_box(meta[4:], b"idat") if b"idat" in meta else b""
     if len(places) > MOST_FIELDS:
         raise ValueError("too many items")
@@ -43,9 +46,9 @@ def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
     offset, length, base, index = (8 * fields.take(4) for _ in range(4))
     wide = 32 if version == 2 else 16
     for _ in range(fields.take(wide)):
-        fields.take(wide)  # its number
+        fields.take(wide)  # item ID
         source = inside if version > 0 and fields.take(16) & 15 == 1 else data
-        fields.take(16)  # in this file
+        fields.take(16)  # data reference: this file
         start, count, parts = fields.take(base), fields.take(16), []
         parts_left -= 1 + count
         if parts_left < 0:
@@ -61,7 +64,7 @@ def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
 
 
 def _units(item: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and content of every unit of a bitstream (AV1, 5.3)."""
+    """Yield the type and content of every open bitstream unit (AV1, 5.3)."""
     at = 0
     while at < len(item):
         kind, extended, sized = item[at] >> 3 & 15, item[at] >> 2 & 1, item[at] >> 1 & 1
@@ -77,10 +80,10 @@ def _units(item: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _sequence_size(content: bytes) -> tuple[int, int]:
-    """The size that a sequence header allows its frames (AV1, 5.5.1)."""
+    """Return the maximum (width, height) of the frames of a sequence, from its header (AV1, 5.5.1)."""
     fields = Fields(content[:HEADER_BYTES])
-    fields.take(4)  # profile, and whether it is a still picture
-    if fields.take(1):  # in short
+    fields.take(4)  # profile, still picture
+    if fields.take(1):  # reduced header of a still picture
         fields.take(5)
     else:
         _skip_operating_points(fields)
@@ -91,7 +94,7 @@ def _sequence_size(content: bytes) -> tuple[int, int]:
 
 def _skip_operating_points(fields: Fields) -> None:
     if fields.take(1):
-        raise ValueError("the timing of a video")
+        raise ValueError("expected a picture, got the timing of a video")
     delayed = fields.take(1)
     for _ in range(1 + fields.take(5)):
         fields.take(12)

@@ -1,4 +1,4 @@
-"""The boxes that a HEIC or AVIF file is made of (ISO 14496-12), and the numbers in them."""
+"""Parse the boxes of a HEIC or AVIF file (ISO 14496-12), and the numbers in them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 __all__ = ["MOST_FIELDS", "Fields", "boxes", "find_box"]
 
 MOST = 1000  # boxes side by side
-MOST_FIELDS = 2**14  # bytes of a box that is read as numbers: each takes as long as there are bytes
+MOST_FIELDS = 2**14  # bytes of a box that is read as numbers: reading one takes time in proportion to the bytes
 
 
 def find_box(data: bytes, kind: bytes) -> bytes:
-    """The content of the first box of a kind that lies in no other.
+    """Return the content of the first top-level box of a type.
 
     :raises ValueError: there is none.
     """
@@ -23,7 +23,7 @@ def find_box(data: bytes, kind: bytes) -> bytes:
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes that lie in no other (ISO 14496-12, 4.2)."""
+    """Yield the type and content of each top-level box (ISO 14496-12, 4.2)."""
     at = 0
     for _ in range(MOST):
         if at + 8 > len(data):
@@ -41,12 +41,13 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 class Fields:
-    """Big-endian numbers one after the other, each of so many bits. :raises ValueError: there are no more."""
+    """Reads big-endian numbers of any number of bits, one after the other."""
 
     def __init__(self, data: bytes):
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
 
     def take(self, bits: int) -> int:
+        """Return the next number. :raises ValueError: too few bits are left."""
         self._left -= bits
         if self._left < 0:
             raise ValueError("cut off")

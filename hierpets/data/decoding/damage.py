@@ -1,4 +1,4 @@
-"""What is missing of a picture whose file a decoder takes: the ends of broken downloads, disks and cables."""
+"""Detect missing parts of a picture that decoders accept: what broken downloads, disks and cables leave."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 Warn = Callable[[str], None]
-"""Gets in one line what is wrong with a photo that is decoded all the same."""
+"""Receives one line on what is wrong with a photo that is decoded nonetheless."""
 
 JPEG_END = b"\xff\xd9"
 SCAN = re.compile(rb"\xff\xda..([\x01-\x04])", re.DOTALL)  # its header begins with the number of components
@@ -32,21 +32,21 @@ PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b
 PALETTE, CHANNELS = 3, {2: 3, 4: 2, 6: 4}  # by color type of a PNG; others have one
 LAST_FILTER = 4
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-LEAST_ZEROS = 64  # bytes; a shorter run is nothing unusual
-WARNED = 1 / 64  # share of a file that ends in zeros
-REFUSED = {"BMP": 1 / 2, "TIFF": 1 / 2}  # there a zero may be black
+LEAST_ZEROS = 64  # bytes; a shorter run is not unusual
+WARNED = 1 / 64  # share of a file that is zeros at its end
+REFUSED = {"BMP": 1 / 2, "TIFF": 1 / 2}  # where zeros may be black pixels
 REFUSED_COMPRESSED = 1 / 4
 PIECE = 1 << 16  # bytes inflated at a time
 
 
 def ignore_warning(_: str) -> None:
-    """A :data:`Warn` for a photo that is read again: its warning was already given."""
+    """Ignore the warning for a photo that is read again; it was given the first time."""
 
 
 def check_zero_tail(data: bytes, kind: str, warn: Warn) -> None:
-    """Whether a file ends in zeros, as one does whose last blocks were never written. Decoders take them for pixels.
+    """Warn if a file ends in zeros because its last blocks were never written. Decoders take them for pixels.
 
-    :raises ImageError: they are more than a quarter of the file, in BMP and TIFF more than half.
+    :raises ImageError: they are more than a quarter of the file, or half of a BMP or TIFF.
     """
     whole = data[: _stated_length(data, kind)]
     if kind == "JPEG":
@@ -61,24 +61,25 @@ def check_zero_tail(data: bytes, kind: str, warn: Warn) -> None:
 
 
 def missing_share(photo: np.ndarray) -> float:
-    """The share of rows, from the bottom, that are one flat color: what libjpeg fills in where the data ran out."""
+    """Return the share of rows, from the bottom, of one flat color, which libjpeg fills in where the data ran out."""
     found = np.flatnonzero((photo != photo[-1, -1]).any(axis=(1, 2)))
     return 1 - (found[-1] + 1) / len(photo) if len(found) else 1.0
 
 
 def is_blur(jpeg: bytes, *, cut: bool) -> bool:
-    """Whether the brightness is missing from the scans of a progressive JPEG, but for its coarse parts.
+    """Whether the scans of a progressive JPEG hold only low frequencies of its luminance.
 
-    ``cut``: the file ends within its last scan, which then does not count.
+    With ``cut``, the file ends within its last scan, which then does not count.
     """
     scans = list(SCAN.finditer(jpeg))
     return not any(_is_fine(jpeg, scan.start(), count=scan[1][0]) for scan in scans[: len(scans) - cut])
 
 
 def check_png(data: bytes) -> None:
-    """Check every chunk by its sum, and the pixels by inflating them, a piece at a time: whatever libpng would print.
+    """Check every chunk by its checksum, and the pixels by inflating them, a piece at a time. libpng would only print
+    what is wrong.
 
-    :raises ImageError: a chunk that is cut off, changed or missing, or pixels that are.
+    :raises ImageError: a chunk or pixels are cut off, changed or missing.
     """
     rows = _PngRows(data)
     stream, seen = zlib.decompressobj(), set[bytes]()
@@ -96,7 +97,7 @@ def check_png(data: bytes) -> None:
 
 
 def pixel_chunks(png: bytes) -> bytes:
-    """A PNG of the chunks alone that decide pixels: about the others libpng complains on standard error."""
+    """Return a PNG with only the chunks that affect pixels: libpng complains about others on standard error."""
     parts, at = [png[:8]], 8
     for name, content in _png_chunks(png):
         end = at + 12 + len(content)
@@ -107,7 +108,7 @@ def pixel_chunks(png: bytes) -> bytes:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Name and content of each chunk as far as ``IEND``. :raises ImageError: one is cut off or changed."""
+    """Yield the name and content of each chunk up to ``IEND``. :raises ImageError: one is cut off or changed."""
     view, at = memoryview(data), 8
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -116,7 +117,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
             break
         name = data[at + 4 : at + 8]
         if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ImageError(f"damaged PNG: the sum of its chunk {name!r} is wrong")
+            raise ImageError(f"damaged PNG: the checksum of its chunk {name!r} is wrong")
         yield name, view[at + 8 : end]
         if name == b"IEND":
             return
@@ -125,7 +126,10 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def inflate(stream: zlib._Decompress, content: memoryview, take: Callable[[bytes], None]) -> None:
-    """Inflate a part of a stream, a piece at a time. :raises zlib.error: it is damaged."""
+    """Inflate ``content``, the next part of a stream, and pass it to ``take`` a piece at a time.
+
+    :raises zlib.error: it is damaged.
+    """
     piece: bytes | memoryview = content
     while piece and not stream.eof:
         take(stream.decompress(piece, PIECE))
@@ -133,7 +137,7 @@ def inflate(stream: zlib._Decompress, content: memoryview, take: Callable[[bytes
 
 
 class _PngRows:
-    """The rows that the header of a PNG announces, counted while they are inflated."""
+    """Counts the rows of a PNG while they are inflated, against those that its header announces."""
 
     def __init__(self, png: bytes):
         width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", png, 16)
@@ -146,7 +150,7 @@ class _PngRows:
         self._at = 0
 
     def take(self, piece: bytes) -> None:
-        """:raises ImageError: more than announced, or a row that begins with no filter."""
+        """Count inflated bytes. :raises ImageError: more than announced, or a row that begins with no filter."""
         filters = b"" if self._interlaced else piece[-self._at % self._stride :: self._stride]
         self._at += len(piece)
         self.missing -= len(piece)
@@ -155,12 +159,12 @@ class _PngRows:
 
 
 def _adam7(width: int, height: int, left: int, top: int, right: int, down: int) -> tuple[int, int]:
-    """Columns and rows of one pass of an interlaced picture."""
+    """Return the columns and rows of one pass of an interlaced picture."""
     return -(-(width - left) // right), -(-(height - top) // down)
 
 
 def _stated_length(data: bytes, kind: str) -> int:
-    """The length that a header states; what follows is no picture."""
+    """Return the length that a header states; what follows is not part of the picture."""
     if kind == "BMP":
         return int.from_bytes(data[2:6], "little") or len(data)
     if kind == "WebP":
@@ -169,6 +173,6 @@ def _stated_length(data: bytes, kind: str) -> int:
 
 
 def _is_fine(jpeg: bytes, at: int, *, count: int) -> bool:
-    """Whether a scan of ``count`` components brings the highest frequency, to the last bit but one at least."""
+    """Whether a scan of ``count`` components holds the highest frequency, to the last bit but one at least."""
     header = jpeg[at + 5 + 2 * count : at + 8 + 2 * count]
     return len(header) == 3 and header[1] == HIGHEST_FREQUENCY and header[2] & 0x0F <= 1

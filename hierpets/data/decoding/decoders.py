@@ -1,7 +1,7 @@
-"""Bytes of each format to RGB uint8 [H, W, 3], upright. The only module that decodes.
+"""Decode every format to RGB uint8 [H, W, 3], upright. No other module decodes.
 
-A JPEG is decoded by libjpeg-turbo through simplejpeg, which hands over its warnings where OpenCV prints them: the same
-pixels, a third sooner. All other formats are decoded by OpenCV, but HEIC by libheif.
+libjpeg-turbo decodes JPEG through simplejpeg, which returns the warnings that OpenCV prints: the same pixels in two
+thirds of the time. libheif decodes HEIC, OpenCV everything else.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from hierpets.data.decoding.formats import (
     jpeg_without_extras,
     stored_orientation,
 )
+from hierpets.data.decoding.orientation import apply_orientation
 from hierpets.data.decoding.silent_damage import check_silent_damage
-from hierpets.data.decoding.turning import turned
 from hierpets.environment import prepare_environment
 from hierpets.errors import ImageError
 from hierpets.libraries import needed_for
@@ -35,23 +35,23 @@ import cv2  # noqa: E402
 __all__ = ["decode", "jpeg_reduction"]
 
 STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
-REDUCTIONS = (8, 4, 2)  # libjpeg decodes at these by leaving out frequencies
-MOST_MISSING = 1 / 16  # of a JPEG's rows
-# What cv2 logs about a bad photo is raised as an ImageError here; logged as well, it would break the progress bar.
+REDUCTIONS = (8, 4, 2)  # at which libjpeg decodes, by leaving out frequencies
+MOST_MISSING = 1 / 16  # share of a JPEG's rows
+# A bad photo raises an ImageError here; what cv2 logs about it would break the progress bar.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def jpeg_reduction(shorter: int, target: int | None) -> int:
-    """The largest reduction that leaves ``target`` of the ``shorter`` side's pixels; 1 without a target."""
+    """Return the largest reduction that leaves ``target`` pixels of the ``shorter`` side; 1 without a target."""
     return next((n for n in REDUCTIONS if target and shorter // n >= target), 1)
 
 
 def decode(data: bytes, kind: str, size: tuple[int, int], *, reduction: int, warn: Warn) -> np.ndarray:
-    """RGB uint8 [H, W, 3] of a ``kind`` file of (width, height) pixels; a JPEG at a ``reduction``.
+    """Decode a file of format ``kind`` and ``size`` (width, height) to RGB uint8 [H, W, 3]; a JPEG at a ``reduction``.
 
-    ``warn`` is told what is wrong with a picture that is there for the most part.
+    ``warn`` receives what is wrong with a picture most of which is there.
 
-    :raises ImageError: it is not.
+    :raises ImageError: the picture cannot be decoded, or too much of it is missing.
     """
     if kind == "JPEG":
         return _decode_jpeg(data, size, reduction, warn)
@@ -67,21 +67,21 @@ def decode(data: bytes, kind: str, size: tuple[int, int], *, reduction: int, war
 
 
 def _decode_jpeg(data: bytes, size: tuple[int, int], reduction: int, warn: Warn) -> np.ndarray:
-    whole = data.rstrip(b"\0")  # a download that broke off may be filled up with zeros, which decode as picture
+    whole = data.rstrip(b"\0")  # a broken download may be filled up with zeros, which decode as pixels
     check_zero_tail(whole, "JPEG", warn)
     if has_many_scans(whole):
         raise ImageError(f"damaged JPEG: it has more than {MOST_SCANS} scans")
     width, height = (math.ceil(side / reduction) for side in size)
-    told = ""
+    message = ""
     try:
         photo = _turbo(whole, width, height, reduction, strict=True)
     except ValueError as error:
-        told = str(error)
+        message = str(error)
         photo = _damaged_jpeg(whole, width, height, reduction)
-    _check_jpeg(whole, photo, told)
-    if told:
-        warn(f"damaged JPEG: {told}")
-    return _turn(photo, stored_orientation(whole))
+    _check_jpeg(whole, photo, message)
+    if message:
+        warn(f"damaged JPEG: {message}")
+    return _upright(photo, stored_orientation(whole))
 
 
 def _damaged_jpeg(data: bytes, width: int, height: int, reduction: int) -> np.ndarray:
@@ -91,51 +91,54 @@ def _damaged_jpeg(data: bytes, width: int, height: int, reduction: int) -> np.nd
         raise ImageError(f"truncated or damaged JPEG: {error}") from None
 
 
-def _check_jpeg(data: bytes, photo: np.ndarray, told: str) -> None:
-    """:raises ImageError: part of the picture is missing. libjpeg ``told`` something about it, or nothing."""
-    cut = "premature" in told.lower()
+def _check_jpeg(data: bytes, photo: np.ndarray, message: str) -> None:
+    """Check that the picture is complete; ``message`` is what libjpeg said about it, if anything.
+
+    :raises ImageError: part of it is missing.
+    """
+    cut = "premature" in message.lower()
     if cut and (missing := missing_share(photo)) > MOST_MISSING:
-        raise ImageError(f"truncated JPEG: the lower {missing:.0%} of the picture is missing ({told})")
+        raise ImageError(f"truncated JPEG: the lower {missing:.0%} of the picture is missing ({message})")
     if is_progressive(data) and is_blur(jpeg_without_extras(data), cut=cut):
-        raise ImageError("truncated JPEG: only a blur of the picture is there")
+        raise ImageError("truncated JPEG: only a blurred picture is there")
 
 
 def _turbo(data: bytes, width: int, height: int, reduction: int, *, strict: bool) -> np.ndarray:
-    """RGB uint8 [height, width, 3] of a JPEG. :raises ValueError: libjpeg's words; its warnings too if ``strict``."""
-    # The buffer bounds what is decoded, whatever libjpeg finds that our check of the header did not.
+    """Decode a JPEG to RGB uint8 [height, width, 3]. :raises ValueError: libjpeg fails or, if ``strict``, warns."""
+    # The buffer bounds what is decoded, even if libjpeg finds another size than our parser.
     buffer = np.empty((height, width, 3), np.uint8)
     size = {"min_height": height, "min_width": width, "min_factor": reduction} if reduction > 1 else {}
     return np.asarray(simplejpeg.decode_jpeg(data, "RGB", buffer=buffer, strict=strict, **size))
 
 
 def _decode_any(data: bytes, kind: str) -> np.ndarray:
-    """Any format but JPEG and HEIC: alpha and 16 bits survive only an unchanged decode, which leaves EXIF to us."""
+    """Decode any format but JPEG and HEIC. Only ``IMREAD_UNCHANGED`` keeps alpha and 16 bits; it ignores EXIF."""
     try:
         photo, types, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         photo = None
     if photo is None:
-        lacking = kind == "AVIF" and not cv2.haveImageWriter(".avif")  # it writes what it reads
-        hint = "; this build of OpenCV lacks AVIF" if lacking else ""
+        unsupported = kind == "AVIF" and not cv2.haveImageWriter(".avif")  # builds that read AVIF also write it
+        hint = "; this build of OpenCV lacks AVIF" if unsupported else ""
         raise ImageError(f"truncated or damaged {kind}: it cannot be decoded{hint}")
     rgb = _to_rgb(photo, kind)
-    if kind == "TIFF":  # its decoder has turned it already
+    if kind == "TIFF":  # OpenCV has applied its orientation
         return rgb
     if kind == "AVIF":
-        return turned(rgb, data)
+        return apply_orientation(rgb, data)
     exif = next((bytes(b) for t, b in zip(np.ravel(types), blocks, strict=False) if t == cv2.IMAGE_METADATA_EXIF), b"")
-    return _turn(rgb, exif_orientation(exif)) if exif else rgb
+    return _upright(rgb, exif_orientation(exif)) if exif else rgb
 
 
 def _to_rgb(photo: np.ndarray, kind: str) -> np.ndarray:
-    """RGB uint8 [H, W, 3] of what cv2 gives unchanged: gray, BGR or BGRA, of 8 or 16 bits."""
+    """Convert gray, BGR or BGRA of 8 or 16 bits, as cv2 decodes it, to RGB uint8 [H, W, 3]."""
     if photo.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"unsupported {kind}: samples of type {photo.dtype}, expected 8 or 16 bits")
     return _by_strips(photo, lambda strip: _strip_to_rgb(strip, premultiplied=kind == "TIFF"))
 
 
 def _by_strips(photo: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """RGB uint8 [H, W, 3]: rows are converted a few at a time, so that wide copies of the whole are never made."""
+    """Convert a few rows at a time to RGB uint8 [H, W, 3], so that the whole photo is never copied in a wider type."""
     rows = max(1, STRIP_PIXELS // max(1, photo.shape[1]))
     rgb = np.empty((*photo.shape[:2], 3), np.uint8)
     for top in range(0, len(photo), rows):
@@ -154,7 +157,7 @@ def _strip_to_rgb(strip: np.ndarray, *, premultiplied: bool) -> np.ndarray:
 
 
 def _on_white(bgra: np.ndarray, *, premultiplied: bool) -> np.ndarray:
-    """Lay BGRA on white. libtiff hands out colors already multiplied by alpha."""
+    """Compose BGRA over white. libtiff returns colors already multiplied by alpha."""
     rgb = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGB).astype(np.uint16)
     alpha = bgra[..., 3:].astype(np.uint16)
     if not premultiplied:
@@ -162,9 +165,9 @@ def _on_white(bgra: np.ndarray, *, premultiplied: bool) -> np.ndarray:
     return np.minimum(rgb + (255 - alpha), 255).astype(np.uint8)
 
 
-def _turn(photo: np.ndarray, orientation: int) -> np.ndarray:
+def _upright(photo: np.ndarray, orientation: int) -> np.ndarray:
     """Undo one of the eight EXIF orientations."""
-    if orientation >= 5:  # 5 to 8 lie on their side
+    if orientation >= 5:  # on its side
         photo = photo.transpose(1, 0, 2)
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
@@ -172,14 +175,14 @@ def _turn(photo: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _decode_heic(data: bytes) -> np.ndarray:
-    """libheif applies the turning that the file asks for."""
+    """Decode a HEIC file; libheif applies its orientation."""
     with needed_for("a HEIC photo", ImageError):
         import pillow_heif
     try:
         picture: Any = pillow_heif.read_heif(data)
         pixels = np.asarray(picture)
     except Exception as error:  # libheif's errors share no base class
-        message = " ".join(str(error).split())  # libheif ends it with a new line
+        message = " ".join(str(error).split())  # it ends with a new line
         raise ImageError(f"truncated or damaged HEIC: {message}") from error
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
@@ -188,4 +191,4 @@ def _decode_heic(data: bytes) -> np.ndarray:
         return _by_strips(
             pixels, lambda strip: _on_white(cv2.cvtColor(strip, cv2.COLOR_RGBA2BGRA), premultiplied=premultiplied)
         )
-    return np.array(pixels)  # a copy: older versions free their own pixels with the picture
+    return np.array(pixels)  # a copy: older versions free the pixels with the picture

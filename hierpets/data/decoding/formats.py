@@ -1,4 +1,4 @@
-"""Tell what a file is from its first bytes, and how large its picture is, without decoding it."""
+"""Detect the format of a file and read the size of its picture, without decoding it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAGIC = {
     b"II+\x00": "TIFF",  # BigTIFF
     b"MM\x00+": "TIFF",
 }
-# Known and refused: the message says what the file is. (offset, magic, what it is)
+# Other formats, which the error message names: (offset, magic, name)
 NOT_PICTURES = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
@@ -58,23 +58,28 @@ NOT_PICTURES = (
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
 PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}
-FRAMELESS = {0xD8, 0xD9, 0xDA}  # a second image, its end or its data: a frame must have come before
+FRAMELESS = {0xD8, 0xD9, 0xDA}  # a second image, the end or a scan: the frame comes before these
 SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
 START_OF_SCAN = 0xDA
 END_OF_IMAGE = b"\xd9"
-SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # what follows the data of a scan, which holds none of these
+SEGMENT = re.compile(
+    rb"\xff([\x02-\xcf\xd8-\xfe])"
+)  # the next marker after the data of a scan, which holds none of these
 MOST_SCANS = 100  # encoders write about ten
 MOST_SEGMENTS = 4096  # before the picture; metadata and color profiles take a few hundred at most
-MOST_SIZES = 4096  # pictures whose size a HEIC or AVIF states
-# DHT, DAC, DQT, DRI, and APP0 and APP14, which tell the color space
+MOST_SIZES = 4096  # sizes in a HEIC or AVIF
+# DHT, DAC, DQT, DRI, and APP0 and APP14, which state the color space
 PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
-PROGRESSIVE_BYTES = 6  # a pixel: two for each coefficient of three components
-RGB = 3  # bytes of a pixel that is decoded
+PROGRESSIVE_BYTES = 6  # per pixel: two for each coefficient of three components
+RGB_BYTES = 3  # per pixel
 
 
 def sniff(data: bytes) -> str:
-    """The format's name by content: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC or AVIF; :class:`ImageError` otherwise."""
+    """Detect the format by content: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC or AVIF.
+
+    :raises ImageError: it is none of these; the message says what it is.
+    """
     if data[:2] == b"BM" and len(data) >= 26:
         return "BMP"
     for magic, name in MAGIC.items():
@@ -88,7 +93,10 @@ def sniff(data: bytes) -> str:
 
 
 def picture_size(data: bytes, kind: str) -> tuple[int, int]:
-    """(width, height) in pixels as stored, before any turning, read from the header of a ``kind`` file."""
+    """Read (width, height) in pixels from the header of a file of format ``kind``, as stored, before any rotation.
+
+    :raises ImageError: the header does not state a size.
+    """
     try:
         width, height = _SIZES[kind](data)
     except (struct.error, IndexError, ValueError, KeyError, OverflowError):  # an offset of 2**63 overflows
@@ -99,15 +107,15 @@ def picture_size(data: bytes, kind: str) -> tuple[int, int]:
 
 
 def bytes_per_pixel(data: bytes, kind: str, reduction: int = 1) -> float:
-    """Bytes of memory for each pixel of a file whose header :func:`picture_size` has read: what the decoder needs, and
-    the RGB photo, which is made beside it.
+    """Return the bytes of memory per pixel that decoding takes, for a file whose header :func:`picture_size` has read:
+    those of the decoder and of the RGB photo.
 
-    A JPEG is decoded to RGB at once and may be decoded at a ``reduction``; all coefficients of a progressive one are
-    kept until it is complete.
+    A JPEG is decoded straight to RGB, perhaps at a ``reduction``; all coefficients of a progressive one are kept until
+    it is complete.
     """
     if kind == "JPEG":
-        return RGB / reduction**2 + (PROGRESSIVE_BYTES if is_progressive(data) else 0)
-    return RGB + _decoder_bytes(data, kind)
+        return RGB_BYTES / reduction**2 + (PROGRESSIVE_BYTES if is_progressive(data) else 0)
+    return RGB_BYTES + _decoder_bytes(data, kind)
 
 
 def _decoder_bytes(data: bytes, kind: str) -> int:
@@ -120,7 +128,7 @@ def _decoder_bytes(data: bytes, kind: str) -> int:
         tags = tiff_tags(data)
         samples = tags.get(277, 1)
         try:
-            depth = max([1, *tiff_values(data, 258)])  # bits of a sample, of which floats may have 64
+            depth = max([1, *tiff_values(data, 258)])  # bits per sample: up to 64 for floats
         except (struct.error, ValueError, OverflowError):
             raise ImageError("damaged TIFF: its header does not state the bits of a sample") from None
         return max(1, min(samples, 8)) * (1 if samples == 1 and depth <= 8 else max(2, -(-depth // 8)))
@@ -128,7 +136,7 @@ def _decoder_bytes(data: bytes, kind: str) -> int:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing valid."""
+    """Return the orientation, 1 to 8, of an EXIF block (TIFF structure); 1 if it states no valid one."""
     try:
         value = tiff_tags(exif.removeprefix(EXIF)).get(0x0112, 1)
     except (struct.error, ValueError, OverflowError):
@@ -137,7 +145,7 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def stored_orientation(jpeg: bytes) -> int:
-    """The orientation 1 to 8 that the EXIF block of a JPEG states; 1 without one."""
+    """Return the orientation, 1 to 8, that the EXIF block of a JPEG states; 1 without one."""
     for marker, start, end in _jpeg_segments(jpeg):
         if marker == EXIF_SEGMENT and jpeg.startswith(EXIF, start + 4):
             return exif_orientation(jpeg[start + 4 : end])
@@ -145,7 +153,7 @@ def stored_orientation(jpeg: bytes) -> int:
 
 
 def jpeg_without_extras(jpeg: bytes) -> bytes:
-    """A JPEG of what its picture needs: without comments, EXIF, and bytes that belong to nothing."""
+    """Return a JPEG with only what its picture needs: without comments, EXIF, and bytes between segments."""
     parts, scan = [jpeg[:2]], len(jpeg)
     for marker, start, end in _jpeg_segments(jpeg):
         if marker == START_OF_SCAN:
@@ -156,13 +164,13 @@ def jpeg_without_extras(jpeg: bytes) -> bytes:
 
 
 def is_progressive(jpeg: bytes) -> bool:
-    """Whether a JPEG stores the whole picture again and again, each time finer."""
+    """Whether a JPEG is progressive: whether each of its scans refines the whole picture."""
     return _jpeg_frame(jpeg)[0] in PROGRESSIVE_MARKERS
 
 
 def has_many_scans(jpeg: bytes) -> bool:
-    """Whether a JPEG goes over its picture more often than one that is made to be seen: each time costs as much as
-    decoding it, and takes a dozen bytes.
+    """Whether a JPEG has more scans than encoders write. Each may take only a dozen bytes, and as long to decode as the
+    whole picture.
     """
     at = next((start for marker, start, _ in _jpeg_segments(jpeg) if marker == START_OF_SCAN), len(jpeg))
     scans = 0
@@ -199,7 +207,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int, int]:
-    """The start-of-frame marker, the width and the height."""
+    """Return the start-of-frame marker, the width and the height."""
     for marker, start, _ in _jpeg_segments(data):
         if marker in SOF_MARKERS:
             height, width = struct.unpack_from(">HH", data, start + 5)
@@ -210,24 +218,24 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int]:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of every segment up to the first scan, found by the rules of libjpeg (``jdmarker.c``).
+    """Yield the marker, start and end of every segment up to the first scan, by the rules of libjpeg (``jdmarker.c``).
 
-    Where the two disagreed, a file could show a small frame here and a huge one to the decoder.
+    With other rules, a file could show a small frame here and a huge one to the decoder.
 
-    :raises ImageError: there are far too many.
+    :raises ImageError: there are too many.
     """
     at, marker, found = 2, 0, 0
     while marker not in FRAMELESS:
         if found == MOST_SEGMENTS:
             raise ImageError(f"damaged JPEG: more than {MOST_SEGMENTS:,} segments before its picture")
-        start = data.find(0xFF, at)  # whatever stands between segments is skipped
+        start = data.find(0xFF, at)  # bytes between segments are skipped
         at = start
         while 0 <= at < len(data) and data[at] == 0xFF:  # fill bytes
             at += 1
         if not 0 <= at < len(data) - 3:
             return
         marker = data[at]
-        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # a stuffed zero, or one without a segment
+        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # a stuffed zero, or a marker without a segment
             continue
         (length,) = struct.unpack_from(">H", data, at + 1)
         end = at + 1 + max(2, length)
@@ -237,7 +245,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    width, height, *_ = struct.unpack_from(">IIBBBBB", data, 16)  # the rest is needed later
+    width, height, *_ = struct.unpack_from(">IIBBBBB", data, 16)  # a shorter header is damaged
     return width, height
 
 
@@ -249,7 +257,7 @@ def _gif_size(data: bytes) -> tuple[int, int]:
 def _bmp_size(data: bytes) -> tuple[int, int]:
     (header,) = struct.unpack_from("<I", data, 14)
     width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
-    return width, abs(height)  # a negative height stores the rows from the top
+    return width, abs(height)  # negative if the rows are stored from the top
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -271,25 +279,25 @@ def _tiff_size(data: bytes) -> tuple[int, int]:
 
 
 def _iso_media_size(data: bytes) -> tuple[int, int]:
-    """The largest ``ispe`` box: a HEIC file holds tiles, thumbnails and the picture they make.
+    """Return the largest size in an ``ispe`` box: a HEIC file holds tiles, thumbnails and the picture they make.
 
-    They are in the ``meta`` box; the same four bytes in compressed pixels are chance.
+    Only the ``meta`` box counts: in compressed pixels, these four bytes are chance.
     """
     meta = find_box(data, b"meta")
     return max((struct.unpack_from(">II", meta, at + 8) for at in _find_all(meta, b"ispe")), key=math.prod)
 
 
 def _avif_size(data: bytes) -> tuple[int, int]:
-    """The largest picture that is stated or coded: the decoder makes the second, and only then looks at the first.
+    """Return the largest size that is stated or encoded: the decoder decodes before it looks at the stated size.
 
-    :raises ValueError: none is coded.
+    :raises ValueError: no picture is encoded.
     """
     coded = max(coded_sizes(data, find_box(data, b"meta")), key=math.prod)
     return max(_iso_media_size(data), coded, key=math.prod)
 
 
 def _find_all(data: bytes, word: bytes) -> Iterator[int]:
-    """Where a word begins. :raises ValueError: in far too many places."""
+    """Yield each position of a word. :raises ValueError: there are too many."""
     at, found = data.find(word), 0
     while at >= 0:
         if found == MOST_SIZES:

@@ -1,4 +1,4 @@
-"""Damage of which a decoder says nothing: BMP, TIFF and WebP have no sums, and changed bytes still make a picture."""
+"""Detect damage that decoders do not report: BMP, TIFF and WebP have no checksums, and changed bytes still decode."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from hierpets.errors import ImageError
 
 __all__ = ["check_silent_damage"]
 
-SPARE = 32  # bytes at the end of WebP's data that a decoder may leave unread; a whole file leaves less than eight
-PADDING = 16  # bytes that some programs add behind a file
-PIXELS, FIRST_PIXELS = (b"VP8 ", b"VP8L"), 20  # where they start in a file of one chunk
+SPARE = 32  # bytes at the end of WebP data that may stay unread; of an intact file less than eight do
+PADDING = 16  # bytes that some programs append to a file
+PIXELS, FIRST_PIXELS = (b"VP8 ", b"VP8L"), 20  # position in a file of one chunk
 COMPRESSION, DEFLATE, NONE = 259, (8, 32946), 1
 MOST_PIXEL_BYTES = 16  # eight samples of two bytes
-MOST_PADDING = 1 << 24  # bytes by which tiles may reach beyond the picture
-MOST_BLACK = 1 / 16  # of a TIFF's rows
+MOST_PADDING = 1 << 24  # bytes of tiles beyond the edges of the picture
+MOST_BLACK = 1 / 16  # share of a TIFF's rows
 
 
 def check_silent_damage(
     data: bytes, kind: str, photo: np.ndarray, warn: Warn, decode: Callable[[bytes, str], object]
 ) -> None:
-    """Warn where a BMP, TIFF or WebP that ``decode`` made a photo RGB uint8 [H, W, 3] of seems to be damaged.
+    """Warn if a BMP, TIFF or WebP seems damaged which ``decode`` decoded to ``photo``, RGB uint8 [H, W, 3].
 
-    Bytes that were put in move the rest: the file is longer than it says. Bytes that were changed make WebP's entropy
-    coder read on wrongly: it runs out of data, which is an error, or has some left.
+    Inserted bytes make a file longer than it states. Changed bytes derail the entropy decoder of WebP: it runs out of
+    data, which is an error, or has some left.
     """
     if kind not in STATED:
         return
     length = STATED[kind](data)
     surplus = len(data.rstrip(b"\0")) - length  # a file may be filled up with zeros
     if length and surplus > PADDING:
-        warn(f"damaged {kind}: {len(data):,} bytes, of which {surplus:,} belong to nothing")
+        warn(f"damaged {kind}: {len(data):,} bytes, of which {surplus:,} belong to no picture")
     elif kind == "WebP" and _ends_early(data, decode):
         warn("damaged WebP: its picture does not end where its data do")
     elif kind == "TIFF" and length:
@@ -44,18 +44,20 @@ def check_silent_damage(
 
 
 def _check_tiff(tiff: bytes, photo: np.ndarray, warn: Warn) -> None:
-    """What cannot be decompressed is black; Deflate has sums that libtiff does not look at."""
+    """Check for black rows, as which libtiff shows what it cannot decompress, and the checksums of Deflate, which it
+    ignores.
+    """
     compression = tiff_tags(tiff).get(COMPRESSION, NONE)
     black = 0.0 if photo[-1, -1].any() or compression == NONE else missing_share(photo)
     if black > MOST_BLACK:
         warn(f"the lower {black:.0%} are black: part of the picture may be missing")
     elif compression in DEFLATE and not _all_inflate(tiff, MOST_PIXEL_BYTES * photo.size // 3 + MOST_PADDING):
-        warn("damaged TIFF: the sum of its pixels is wrong")
+        warn("damaged TIFF: the checksum of its pixels is wrong")
 
 
 def _all_inflate(tiff: bytes, most: int) -> bool:
-    """Whether all strips or tiles have right sums, and together no more than so many bytes: libtiff stops where a strip
-    is full, whatever follows, and any number of strips may share a place.
+    """Whether all strips or tiles have correct checksums, and at most ``most`` bytes together: libtiff stops where a
+    strip is full, whatever follows, and any number of strips may share bytes of the file.
     """
     blocks, left = list(tiff_blocks(tiff)), most
     if sum(map(len, blocks)) > len(tiff):
@@ -84,7 +86,7 @@ def _stated(data: bytes, at: int) -> int:
 
 
 def _tiff_length(tiff: bytes) -> int:
-    """Zero where it cannot be told: the decoder has taken the file."""
+    """Return the length that a TIFF states; zero if it cannot be read, as the decoder has accepted the file."""
     try:
         return tiff_end(tiff)
     except (struct.error, ValueError, OverflowError):
@@ -92,23 +94,23 @@ def _tiff_length(tiff: bytes) -> int:
 
 
 def _ends_early(webp: bytes, decode: Callable[[bytes, str], object]) -> bool:
-    """Whether the pixels are decoded without their last bytes, or, in a file of several chunks, not even with them."""
+    """Whether the pixels decode without their last bytes or, in a file of several chunks, do not even with them."""
     for name, start, end in _chunks(webp):
         if name in PIXELS and end - start > 2 * SPARE:
-            # Of pixels that break off within a file of several chunks, OpenCV gives what there is.
-            lacking = start > FIRST_PIXELS and not _succeeds(decode, _alone(name, webp[start:end]))
-            return lacking or _succeeds(decode, _alone(name, webp[start : end - SPARE]))
+            # In a file of several chunks, OpenCV accepts incomplete pixels.
+            is_incomplete = start > FIRST_PIXELS and not _succeeds(decode, _of_one_chunk(name, webp[start:end]))
+            return is_incomplete or _succeeds(decode, _of_one_chunk(name, webp[start : end - SPARE]))
     return False  # too few bytes, or an animation
 
 
-def _alone(name: bytes, pixels: bytes) -> bytes:
-    """A WebP of one chunk."""
+def _of_one_chunk(name: bytes, pixels: bytes) -> bytes:
+    """Return a WebP of one chunk."""
     body = b"WEBP" + name + struct.pack("<I", len(pixels)) + pixels + bytes(len(pixels) % 2)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _chunks(webp: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and where the content starts and ends, of every chunk."""
+    """Yield the name, and the start and end of the content, of every chunk."""
     at = 12
     while at + 8 <= len(webp):
         start = at + 8
@@ -130,4 +132,4 @@ STATED: dict[str, Callable[[bytes], int]] = {
     "TIFF": _tiff_length,
     "WebP": lambda data: _stated(data, 4) + 8,
 }
-"""How long a file says that it is; zero: it does not say."""
+"""The length that a file states, by its format; zero if it states none."""

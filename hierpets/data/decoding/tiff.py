@@ -1,4 +1,4 @@
-"""The structure of a TIFF or BigTIFF file, which an EXIF block has too, without its pixels."""
+"""Parse the structure of a TIFF or BigTIFF file, or of an EXIF block, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 __all__ = ["tiff_blocks", "tiff_end", "tiff_tags", "tiff_values"]
 
-# Bytes of one value, and how an integer is read, by the type of a tag.
+# Bytes of one value, and the struct format of an integer, by the type of a tag.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 BLOCKS = ((273, 279), (324, 325), (513, 514))  # strips, tiles, an embedded JPEG: the tags of offsets and of lengths
-DIRECTORIES = (330, 34665, 34853, 40965)  # further pictures, EXIF, GPS, interoperability
+DIRECTORIES = (330, 34665, 34853, 40965)  # tags of further pictures, EXIF, GPS, interoperability
 MOST_ENTRIES, MOST_DIRECTORIES = 4096, 16
-MOST_BYTES = 1 << 20  # of the places of strips: more would take longer to read than the picture
+MOST_BYTES = 1 << 20  # of the offsets of strips: more would take longer to read than the picture
 
 
 class _Entry(NamedTuple):
-    """A tag; ``place`` is in its directory and holds the values, if they are short, or where they are."""
+    """A tag of a directory. At ``position`` in the file are its values, if they fit there, or else their offset."""
 
     tag: int
     type: int
     length: int  # of the values, in bytes
-    place: int
+    position: int
 
 
 class _Tiff:
-    """A file that is read at offsets. :raises ValueError: no TIFF structure. :raises struct.error: it is cut off."""
+    """Reads a file at offsets. :raises ValueError: it has no TIFF structure. :raises struct.error: it is cut off."""
 
     def __init__(self, data: bytes):
         order = {b"II": "<", b"MM": ">"}.get(data[:2])
@@ -44,27 +44,27 @@ class _Tiff:
         return int(struct.unpack_from(self._order + code, self._data, at)[0])
 
     def directory(self, at: int) -> tuple[list[_Entry], int]:
-        """The entries of a directory, and where the place of the next directory is."""
+        """Return the entries of a directory, and the position of the offset of the next directory."""
         count = self.read(self._count, at)
         start, step = at + struct.calcsize(self._count), 4 + 2 * self._inline
-        places = [start + number * step for number in range(min(count, MOST_ENTRIES))]
-        return [self._entry(place) for place in places], start + count * step
+        positions = [start + number * step for number in range(min(count, MOST_ENTRIES))]
+        return [self._entry(position) for position in positions], start + count * step
 
     def _entry(self, at: int) -> _Entry:
         type_, count = self.read("H", at + 2), self.read(self._offset, at + 4)
         return _Entry(self.read("H", at), type_, count * SIZES.get(type_, 0), at + 4 + self._inline)
 
     def ends(self, at: int) -> tuple[list[int], list[int]]:
-        """Where that ends of which a directory speaks, and the directories to which it leads."""
-        entries, place = self.directory(at)
+        """Return the end of everything that a directory refers to, and the offsets of further directories."""
+        entries, position = self.directory(at)
         first = _by_tag(entries)
-        ends = [place + self._inline, *(self._start(entry) + entry.length for entry in entries)]
+        ends = [position + self._inline, *(self._start(entry) + entry.length for entry in entries)]
         ends += [int(blocks.max()) for blocks in self.blocks(first) if blocks.size]
         inner = [n for tag in DIRECTORIES if tag in first for n in self.integers(first[tag])[:MOST_DIRECTORIES]]
-        return ends, [self.read(self._offset, place), *map(int, inner)]
+        return ends, [self.read(self._offset, position), *map(int, inner)]
 
     def blocks(self, entries: dict[int, _Entry]) -> Iterator[np.ndarray]:
-        """int64 [N, 2]: where strips, tiles and an embedded JPEG start and end, each if there are some."""
+        """Yield the start and end of each strip, of each tile, and of an embedded JPEG, int64 [N, 2], where present."""
         for starts, lengths in BLOCKS:
             if starts in entries and lengths in entries:
                 start, length = self.integers(entries[starts]), self.integers(entries[lengths])
@@ -72,11 +72,11 @@ class _Tiff:
                 yield np.stack([start[:count], start[:count] + length[:count]], axis=1)
 
     def _start(self, entry: _Entry) -> int:
-        """Where the values of an entry are."""
-        return entry.place if entry.length <= self._inline else self.read(self._offset, entry.place)
+        """Return the position of the values of an entry."""
+        return entry.position if entry.length <= self._inline else self.read(self._offset, entry.position)
 
     def integers(self, entry: _Entry) -> np.ndarray:
-        """Those of an entry, int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
+        """Return the values of an entry, int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
         if entry.type not in INTEGERS or entry.length > MOST_BYTES:
             raise ValueError(f"tag {entry.tag}: expected integers")
         start = self._start(entry)
@@ -84,38 +84,41 @@ class _Tiff:
 
 
 def _by_tag(entries: list[_Entry]) -> dict[int, _Entry]:
-    """Of a tag that is given twice libtiff takes the first."""
+    """Index the entries by tag; as in libtiff, the first of equal tags counts."""
     return {entry.tag: entry for entry in reversed(entries)}
 
 
 def tiff_tags(data: bytes) -> dict[int, int]:
-    """The integer tags of the first directory.
+    """Return the integer tags of the first directory.
 
-    :raises ValueError: no TIFF structure. :raises struct.error: it is cut off. :raises OverflowError: an offset is
-        beyond all files.
+    :raises ValueError: the file has no TIFF structure. :raises struct.error: it is cut off. :raises OverflowError: an
+        offset is beyond all files.
     """
     file = _Tiff(data)
-    # The first entry of a tag counts, whatever its type: libtiff takes signed integers, too.
+    # The first entry of a tag counts, whatever its type: libtiff accepts signed integers, too.
     entries = _by_tag(file.directory(file.first)[0])
-    return {tag: file.read(INTEGERS[e.type], e.place) for tag, e in entries.items() if e.type in INTEGERS}
+    return {tag: file.read(INTEGERS[e.type], e.position) for tag, e in entries.items() if e.type in INTEGERS}
 
 
 def tiff_values(data: bytes, tag: int) -> list[int]:
-    """All integers of a tag of the first directory; none without it. Raises as :func:`tiff_tags`."""
+    """Return all integers of a tag of the first directory, or none without it. Raises as :func:`tiff_tags`."""
     file = _Tiff(data)
     entry = _by_tag(file.directory(file.first)[0]).get(tag)
     return [] if entry is None else file.integers(entry).tolist()
 
 
 def tiff_blocks(data: bytes) -> Iterator[memoryview]:
-    """The strips or tiles of the first directory, as they are stored. Raises as :func:`tiff_tags`."""
+    """Yield the strips or tiles of the first directory, as stored. Raises as :func:`tiff_tags`."""
     file = _Tiff(data)
     for blocks in file.blocks(_by_tag(file.directory(file.first)[0])):
         yield from (memoryview(data)[start:end] for start, end in blocks.clip(min=0).tolist())
 
 
 def tiff_end(data: bytes) -> int:
-    """Where the last byte ends of which a directory speaks; what follows is no picture. Raises as :func:`tiff_tags`."""
+    """Return the end of the last byte that a directory refers to; what follows is not part of the picture.
+
+    Raises as :func:`tiff_tags`.
+    """
     file = _Tiff(data)
     found, left, seen = [0], [file.first], set[int]()
     while left and len(seen) < MOST_DIRECTORIES:

@@ -20,8 +20,8 @@ SPLIT_OF_FIVE = ("train", "train", "train", "val", "test")
 
 
 def demo_index() -> PhotoIndex:
-    """Some 330 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five to train on, each of an animal of
-    its own, as alike as drawn animals are.
+    """Index 330 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five for training. Each shows another
+    animal, though drawn animals look alike.
     """
     return index_of(
         PhotoRecord(f"demo:{species}/{breed or NO_BREED}/{n}", species, breed, SPLIT_OF_FIVE[n % 5], str(n))
@@ -35,9 +35,9 @@ def _seed_of(uri: str) -> int:
 
 
 def render(uri: str) -> np.ndarray:
-    """The photo RGB uint8 [256, 256, 3] that ``demo:SPECIES/BREED/NUMBER`` names; the same name, the same pixels.
+    """Draw the photo ``demo:SPECIES/BREED/NUMBER``, RGB uint8 [256, 256, 3]. The same name gives the same pixels.
 
-    Any number is a photo, also beyond those of :func:`demo_index`. A breed of ``-`` is one that has no name.
+    Any number is valid, also beyond those of :func:`demo_index`. A breed of ``-`` has no name.
     """
     species, breed = _parse(uri)
     rng = np.random.RandomState(_seed_of(uri))

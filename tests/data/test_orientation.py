@@ -1,4 +1,4 @@
-"""The boxes of an AVIF that turn its picture: whichever way they are written, and where they are damaged."""
+"""The orientation of an AVIF: in every way it can be stated, and damaged."""
 
 import struct
 
@@ -7,7 +7,7 @@ import pytest
 from helpers.pictures import encode
 from PIL import Image
 
-from hierpets.data.decoding.turning import turned
+from hierpets.data.decoding.orientation import apply_orientation
 from hierpets.data.photos import read_photo
 from hierpets.errors import ImageError
 
@@ -21,7 +21,7 @@ def box(kind: bytes, content: bytes) -> bytes:
 
 
 def table(*numbers: int, item: int = 1, wide: bool = False) -> bytes:
-    """The box that says which properties hold for an item, with small or with large numbers."""
+    """The box of the properties of an item, with small or large numbers."""
     start = struct.pack(">BBHI", wide, 0, wide, 1) + struct.pack(">I" if wide else ">H", item)
     return box(b"ipma", start + bytes([len(numbers)]) + struct.pack(f">{len(numbers)}{'H' if wide else 'B'}", *numbers))
 
@@ -34,17 +34,17 @@ def avif(tables: bytes, *properties: tuple[bytes, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_a_photo_is_turned_in_the_order_in_which_its_properties_are_named(wide):
+def test_the_properties_of_a_photo_are_applied_in_order(wide):
     rotated = np.rot90(PHOTO)
     for numbers, expected in [((1, 0, 2), rotated[::-1]), ((2, 1), np.rot90(PHOTO[::-1])), ((1,), rotated)]:
         header = avif(table(*numbers, wide=wide), QUARTER, UPSIDE_DOWN)
-        np.testing.assert_array_equal(turned(PHOTO, header), expected)
-    np.testing.assert_array_equal(turned(PHOTO, avif(table(1), (b"imir", b"\1"))), PHOTO[:, ::-1])
+        np.testing.assert_array_equal(apply_orientation(PHOTO, header), expected)
+    np.testing.assert_array_equal(apply_orientation(PHOTO, avif(table(1), (b"imir", b"\1"))), PHOTO[:, ::-1])
 
 
-def test_what_holds_for_another_item_does_not_turn_the_photo():
+def test_properties_of_another_item_do_not_rotate_the_photo():
     header = avif(table(1, item=THUMBNAIL) + table(2, wide=True), QUARTER, UPSIDE_DOWN)
-    np.testing.assert_array_equal(turned(PHOTO, header), PHOTO[::-1])
+    np.testing.assert_array_equal(apply_orientation(PHOTO, header), PHOTO[::-1])
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_what_holds_for_another_item_does_not_turn_the_photo():
     ],
     ids=["no such property", "no angle", "cut off", "no associations", "too many associations"],
 )
-def test_boxes_that_do_not_say_how_a_photo_is_turned_are_damage(header):
-    with pytest.raises(ImageError, match="damaged AVIF: its header does not state how the picture is turned"):
-        turned(PHOTO, header)
+def test_boxes_without_a_valid_orientation_are_damage(header):
+    with pytest.raises(ImageError, match="damaged AVIF: its header does not state the orientation of the picture"):
+        apply_orientation(PHOTO, header)
 
 
-def test_whatever_is_changed_of_these_boxes_gives_a_photo_or_an_image_error():
+def test_any_changed_byte_of_these_boxes_gives_a_photo_or_an_image_error():
     exif = Image.Exif()
-    exif[0x0112] = 5  # turned, and mirrored
+    exif[0x0112] = 5  # rotated and mirrored
     data = encode(Image.new("RGB", (32, 16)), "AVIF", exif=exif)
     for at in range(data.index(b"iprp") - 4, data.index(b"mdat")):
         for value in (0, data[at] ^ 1, 255):
@@ -75,7 +75,7 @@ def test_whatever_is_changed_of_these_boxes_gives_a_photo_or_an_image_error():
                 assert "\n" not in str(error)
 
 
-def test_the_exif_block_of_an_avif_does_not_turn_it():
+def test_the_exif_block_of_an_avif_does_not_rotate_it():
     exif = Image.Exif()
     exif[0x0113] = 6  # Pillow makes boxes of the orientation itself
     data = encode(Image.new("RGB", (32, 16)), "AVIF", exif=exif).replace(b"\x01\x13\x00\x03", b"\x01\x12\x00\x03")

@@ -1,4 +1,4 @@
-"""How the picture of an AVIF file is turned: its decoder gives it as it is coded."""
+"""Apply the orientation that an AVIF file states, which its decoder ignores."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 from hierpets.data.decoding.boxes import MOST_FIELDS, Fields, boxes, find_box
 from hierpets.errors import ImageError
 
-__all__ = ["turned"]
+__all__ = ["apply_orientation"]
 
 ROTATION, MIRRORING = b"irot", b"imir"
 
 
-def turned(photo: np.ndarray, avif: bytes) -> np.ndarray:
-    """A photo [H, W, 3] as its file wants it shown. What its EXIF block says does not count (ISO 23000-22).
+def apply_orientation(photo: np.ndarray, avif: bytes) -> np.ndarray:
+    """Rotate and mirror a decoded photo [H, W, 3] as its file states. Its EXIF block does not count (ISO 23000-22).
 
-    :raises ImageError: the file does not say what holds for its picture.
+    :raises ImageError: the file does not state the properties of its picture.
     """
     try:
         for kind, content in _properties(avif):
-            if kind == ROTATION:  # by quarters, anticlockwise
+            if kind == ROTATION:  # quarter turns, anticlockwise
                 photo = np.rot90(photo, content[0] & 3)
-            elif kind == MIRRORING:  # 0: top and bottom change places; 1: left and right
+            elif kind == MIRRORING:  # 0: top to bottom; 1: left to right
                 photo = np.flip(photo, content[0] & 1)
     except (struct.error, IndexError, ValueError):
-        raise ImageError("damaged AVIF: its header does not state how the picture is turned") from None
+        raise ImageError("damaged AVIF: its header does not state the orientation of the picture") from None
     return np.ascontiguousarray(photo)
 
 
 def _properties(avif: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of what holds for the picture, in the order in which it is to be applied (ISO 23008-12, 9.3)."""
+    """Yield the type and content of each property of the picture, in the order to apply them (ISO 23008-12, 9.3)."""
     meta = find_box(avif, b"meta")[4:]
     primary = int.from_bytes(find_box(meta, b"pitm")[4:], "big")
     properties = find_box(meta, b"iprp")
-    listed = [(b"", b""), *boxes(find_box(properties, b"ipco"))]  # they are counted from 1; 0 is none
+    listed = [(b"", b""), *boxes(find_box(properties, b"ipco"))]  # numbered from 1; 0 is none
     tables = [content for kind, content in boxes(properties) if kind == b"ipma"]
     if sum(map(len, tables)) > MOST_FIELDS:
         raise ValueError("too many associations")
@@ -45,7 +45,7 @@ def _properties(avif: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _associations(table: bytes) -> Iterator[tuple[int, int]]:
-    """Each item with the number of each of its properties."""
+    """Yield each item with the number of each of its properties."""
     fields = Fields(table)
     version, flags = fields.take(8), fields.take(24)
     for _ in range(fields.take(32)):

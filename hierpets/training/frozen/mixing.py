@@ -143,61 +143,71 @@ def fit_mixing(
     With ``pretrained_breeds``, breeds that only the pretrained head knows are added to species with enough photos of
     trained breeds that it knows as well: only there can it be measured how well it names a breed.
     """
-    plain = PretrainedBreeds.of(taxonomy, head)
-    photos = _by_population(found, labels, plain)
+    trained_breeds = PretrainedBreeds.of(taxonomy, head)
+    photos = _by_population(found, labels, trained_breeds)
     counts = np.bincount(labels.species[photos.pretrained.rows], minlength=len(taxonomy.species))
     extended = {s for s, count in enumerate(counts) if pretrained_breeds and count >= ENOUGH_OTHERS}
     breeds = PretrainedBreeds.of(taxonomy, head, extended={taxonomy.species[s] for s in extended})
     kept = np.isin(labels.species[photos.pretrained.rows], [*extended])
     photos = photos._replace(pretrained=photos.pretrained.where(kept))
 
-    def temperatures_without(fold: int | None) -> Temperatures:
-        """Fit the temperatures to all folds but one."""
-        others = found.folds[photos.trained.rows] != fold
-        rows = photos.trained.rows[others]
+    parts = _PartsOfMixture(found, labels, taxonomy, photos)
+    sources = gate_sources(parts.gate_photos(), species=len(taxonomy.species), extended=extended)
+
+    def mixture(temperatures: Temperatures, without: int | None) -> BreedMixture:
+        # All gates have the same sources, because thresholds are fitted to the outputs of the mixtures of folds, and
+        # used with the mixture of all photos.
+        gate, weights = fit_gate(parts.gate_photos(without), sources), parts.species_weights(without)
+        divisors = temperatures.divisors(taxonomy)
+        return BreedMixture.build(breeds, gate, divisors, combiner=combiner, species_weights=weights)
+
+    by_fold = tuple(mixture(parts.temperatures(fold), fold) for fold in range(found.folds.max(initial=-1) + 1))
+    temperatures, scorer = parts.temperatures(), found.fit.ood_scorer
+    whole = mixture(temperatures, None)
+    return Mixing(breeds, whole, temperatures, photos, by_fold, found, scorer, labels, trained_breeds)
+
+
+class _PartsOfMixture(NamedTuple):
+    """Fits the parts of a mixture to held-out ``photos``: to all, or to those outside of one fold.
+
+    ``labels`` are those of all training photos.
+    """
+
+    found: FrozenResult
+    labels: Labels
+    taxonomy: Taxonomy
+    photos: PhotosByPopulation
+
+    def temperatures(self, without: int | None = None) -> Temperatures:
+        """Fit the temperatures."""
+        trained, labels = self.photos.trained, self.labels
+        kept = self.found.folds[trained.rows] != without
+        rows = trained.rows[kept]
         return fit_temperatures(
-            found.out_of_fold.species[others],
-            photos.trained.leaf[others],
+            self.found.out_of_fold.species[kept],
+            trained.leaf[kept],
             species=labels.species[rows],
             leaf=labels.leaf[rows],
-            taxonomy=taxonomy,
+            taxonomy=self.taxonomy,
         )
 
-    # A photo of unknown breed may show an unlisted one.
-    gated = photos._replace(trained=photos.trained.where(labels.breed_known[photos.trained.rows]))
-    gate_photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
-    sources = gate_sources(gate_photos, species=len(taxonomy.species), extended=extended)
+    def gate_photos(self, without: int | None = None) -> list[GatePhotos]:
+        """Return the photos for the gate, of each of its classes."""
+        trained, labels = self.photos.trained, self.labels
+        # A photo of unknown breed may show an unlisted one.
+        gated = self.photos._replace(trained=trained.where(labels.breed_known[trained.rows]))
+        kept = (own.where(self.found.folds[own.rows] != without) for own in gated)
+        return [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in kept]
 
-    margin = species_margin(found.fit.heads.species, found.statistics, taxonomy.species)
-
-    def weights_without(fold: int | None) -> SpeciesWeights | None:
-        """Fit the species weights to all folds but one; None if the species logits are those of the head alone."""
+    def species_weights(self, without: int | None = None) -> SpeciesWeights | None:
+        """Fit the species weights; None if the species logits are those of the species head alone."""
+        found, photos = self.found, self.photos
         if not found.fit.ood_scorer.spec.species_evidence:
             return None
-        kept = (own.where(found.folds[own.rows] != fold) for own in (photos.trained, photos.unlisted))
-        head, pretrained = fit_species_weights(*(own.of_species(labels, margin) for own in kept))
+        margin = species_margin(found.fit.heads.species, found.statistics, self.taxonomy.species)
+        kept = (own.where(found.folds[own.rows] != without) for own in (photos.trained, photos.unlisted))
+        head, pretrained = fit_species_weights(*(own.of_species(self.labels, margin) for own in kept))
         return SpeciesWeights(head / margin, pretrained)
-
-    def mixture_without(fold: int | None, temperatures: Temperatures) -> BreedMixture:
-        """Fit the mixture to all folds but one.
-
-        All gates have the same sources, because thresholds are fitted to the outputs of the mixtures of folds, and used
-        with the mixture of all photos.
-        """
-        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(gate_photos, gated, strict=True))
-        return BreedMixture.build(
-            breeds,
-            fit_gate([*kept], sources),
-            temperatures.divisors(taxonomy),
-            combiner=combiner,
-            species_weights=weights_without(fold),
-        )
-
-    fold_count = int(found.folds.max(initial=-1)) + 1
-    by_fold = tuple(mixture_without(fold, temperatures_without(fold)) for fold in range(fold_count))
-    temperatures = temperatures_without(None)
-    mixture = mixture_without(None, temperatures)
-    return Mixing(breeds, mixture, temperatures, photos, by_fold, found, found.fit.ood_scorer, labels, plain)
 
 
 def _by_population(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> PhotosByPopulation:

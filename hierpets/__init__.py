@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         PluginError,
         RegistryError,
     )
-    from hierpets.evaluation.comparison import Comparison, compare
+    from hierpets.evaluation.comparison.result import Comparison
+    from hierpets.evaluation.comparison.run import compare
     from hierpets.evaluation.run import Evaluation, evaluate
     from hierpets.growing.forget import forget
     from hierpets.growing.grow import grow
@@ -57,7 +58,7 @@ _HOMES = {
     "BoxFile": "hierpets.regions.files",
     "BundleError": "hierpets.errors",
     "CatalogError": "hierpets.errors",
-    "Comparison": "hierpets.evaluation.comparison",
+    "Comparison": "hierpets.evaluation.comparison.result",
     "ConfigError": "hierpets.errors",
     "DataError": "hierpets.errors",
     "DeviceError": "hierpets.errors",
@@ -84,7 +85,7 @@ _HOMES = {
     "TrainConfig": "hierpets.config",
     "TrainResult": "hierpets.training.outcome.result",
     "audit": "hierpets.auditing.run",
-    "compare": "hierpets.evaluation.comparison",
+    "compare": "hierpets.evaluation.comparison.run",
     "evaluate": "hierpets.evaluation.run",
     "forget": "hierpets.growing.forget",
     "grow": "hierpets.growing.grow",

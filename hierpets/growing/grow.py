@@ -11,7 +11,8 @@ from hierpets.bundle.layout import BUNDLE, MANIFEST, released_bundle
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
-from hierpets.evaluation.comparison import Comparison, compare
+from hierpets.evaluation.comparison.result import Comparison
+from hierpets.evaluation.comparison.run import compare
 from hierpets.evaluation.result import Evaluation
 from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.files import check_folder

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hierpets.evaluation.comparison import Comparison
+from hierpets.evaluation.comparison.result import Comparison
 from hierpets.growing.photos import LeftOutPhoto, by_reason
 from hierpets.growing.steals import Steal
 from hierpets.hierarchy.conformal import fewest_scores, least_alpha

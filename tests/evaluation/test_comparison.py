@@ -17,7 +17,8 @@ from sklearn import metrics as sk
 from hierpets.bundle.identity import ModelId
 from hierpets.cli.develop.compare import command
 from hierpets.errors import DataError
-from hierpets.evaluation.comparison import compare, compare_records, mcnemar_exact
+from hierpets.evaluation.comparison.level import mcnemar_exact
+from hierpets.evaluation.comparison.run import compare, compare_records
 from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
 from hierpets.evaluation.metrics.levels import breed_level, species_level
 from hierpets.evaluation.metrics.schema import SeenMetrics

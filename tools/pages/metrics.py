@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from hierpets.evaluation.comparison import Comparison
+from hierpets.evaluation.comparison.result import Comparison
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.records import EvaluationRecord
 from hierpets.validation.reference import field_table

@@ -11,7 +11,7 @@ from hierpets.cli.options import GivenPath
 from hierpets.text import counted
 
 if TYPE_CHECKING:
-    from hierpets.evaluation.comparison import Comparison, LevelComparison
+    from hierpets.evaluation.comparison.result import Comparison, LevelComparison
 
 __all__ = ["command"]
 
@@ -28,7 +28,7 @@ def command(run_a: Path, run_b: Path, seed: int, as_json: bool) -> None:
     """
     import json
 
-    from hierpets.evaluation.comparison import compare
+    from hierpets.evaluation.comparison.run import compare
 
     comparison = compare(run_a, run_b, seed=seed)
     if as_json:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierpets.evaluation.comparison import compare_records
+from hierpets.evaluation.comparison.run import compare_records
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.metrics.resampling import (
     estimate,

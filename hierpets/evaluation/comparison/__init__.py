@@ -1,0 +1,1 @@
+"""Compares two models on the same photos: is one better, or could it be chance?"""

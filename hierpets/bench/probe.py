@@ -20,7 +20,6 @@ from hierpets.errors import HierpetsError
 
 if TYPE_CHECKING:
     from hierpets.inference.predictor import Predictor
-    from hierpets.registry.loading import Registry
 
 __all__ = ["MODES", "Mode", "probe"]
 
@@ -59,10 +58,10 @@ def probe(job: dict[str, Any]) -> Numbers:
         return probe_stream(predictor, paths, seconds)
     predict_all(predictor, paths[:1])
     start = {"load": loaded, "first_answer": 1000 * (time.time() - job["started"])}
-    return {"start": start, **probe_single(predictor, registry, paths, seconds)}
+    return {"start": start, **probe_single(predictor, paths, seconds)}
 
 
-def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
+def probe_single(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
     """Measure latency from path to prediction, peak memory, and the time of each stage."""
     predict_all(predictor, paths[:WARM_UP])
     latencies: list[float] = []
@@ -73,11 +72,10 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
         latencies.append(1000 * (perf_counter() - start))
         if perf_counter() > end and len(latencies) >= WARM_UP:
             break
-    memory = peak_memory()  # before the imports below add to it
+    memory = peak_memory()  # before the import below adds to it
     from hierpets.bench.stages import time_stages
-    from hierpets.recommend.choose import Recommender
 
-    stages = time_stages(predictor, Recommender.load(registry), paths[:STAGE_PHOTOS])
+    stages = time_stages(predictor, paths[:STAGE_PHOTOS])
     return {"stages": stages, "latency": percentiles(latencies), "memory": memory}
 
 

@@ -10,24 +10,25 @@ from time import perf_counter
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.stages import STAGES as PREDICTION_STAGES
 from hierpets.inference.stages import Decided, prediction_stages
-from hierpets.recommend.choose import Recommender
 
 __all__ = ["STAGES", "time_stages"]
 
 STAGES = (*PREDICTION_STAGES, "recommendation")
 
 
-def time_stages(predictor: Predictor, recommender: Recommender, paths: Sequence[str]) -> dict[str, float]:
+def time_stages(predictor: Predictor, paths: Sequence[str]) -> dict[str, float]:
     """Measure the median milliseconds per photo of each of :data:`STAGES`, after a warm-up with the first photo.
 
-    Decoding includes reading the file.
+    Decoding includes reading the file. The predictor must recommend products.
     """
-    seconds = [_time_photo(predictor, recommender, path) for path in (paths[0], *paths)][1:]
+    seconds = [_time_photo(predictor, path) for path in (paths[0], *paths)][1:]
     return {stage: 1000 * median(row[n] for row in seconds) for n, stage in enumerate(STAGES)}
 
 
-def _time_photo(predictor: Predictor, recommender: Recommender, path: str) -> list[float]:
+def _time_photo(predictor: Predictor, path: str) -> list[float]:
     """Measure the seconds of each stage."""
+    assert predictor.adviser is not None
+    recommender = predictor.adviser.recommender
     times, results = [perf_counter()], []
     for result in prediction_stages(predictor, path):
         results.append(result)

@@ -30,7 +30,7 @@ class Adviser:
     """Recommends products for the predictions of one model; any number of threads may share it."""
 
     def __init__(self, manifest: Manifest, recommender: Recommender):
-        self._recommender = recommender
+        self.recommender = recommender
         self._taxonomy = manifest.taxonomy
         self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
 
@@ -56,7 +56,7 @@ class Adviser:
             return RecommendationRecord.failed(str(error) or type(error).__name__)
 
     def _may_harm(self, found: Recommendation) -> bool:
-        return found.product is not None and bool(self._recommender.catalog.hazards[found.product.id])
+        return found.product is not None and bool(self.recommender.catalog.hazards[found.product.id])
 
     def _after_search(self, search: Search, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
         """The recommendation in view of other animals that ``search`` finds; None if it finds none."""
@@ -83,7 +83,7 @@ class Adviser:
                 looks_like = np.zeros_like(looks_like)  # no probability mass: it may be any animal
         unlisted = 1.0 - decision.listed if decision.species in self._judged else None
         with _one_at_a_time:
-            return self._recommender.recommend(
+            return self.recommender.recommend(
                 joint,
                 self._taxonomy,
                 decision.level,

@@ -93,3 +93,7 @@ def test_commands_of_the_pre_commit_hooks_are_those_of_make_test():
     (local,) = (repo for repo in hooks["repos"] if repo["repo"] == "local")
     for hook in local["hooks"]:
         assert hook["entry"].removeprefix(".venv/bin/").replace(" --force-exclude", "") in makefile
+
+
+def test_help_says_where_the_documentation_is():
+    assert project()["urls"]["Documentation"] in tool("hierpets", "--help").stdout

@@ -26,6 +26,7 @@ from hierpets.text import escaped
 __all__ = ["main"]
 
 WIND_DOWN = 3.0  # seconds
+DOCUMENTATION = "The pages of docs/ are at https://hierpets.github.io/hierpets/."
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
@@ -76,7 +77,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in sorted(COMMANDS.items())])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=DOCUMENTATION)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="hierpets")
 def cli(debug: bool) -> None:

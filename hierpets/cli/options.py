@@ -119,7 +119,7 @@ def _option_arguments(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
             "show_default": has_default,
             "help": text,
         }
-    shown = f"  [default: {field.default}]" if has_default else ""
+    shown = f"  [default: {field.default}]" if has_default and field.annotation is not bool else ""
     return {"type": _click_type(field.annotation), "help": text + shown}
 
 

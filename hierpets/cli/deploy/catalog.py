@@ -24,7 +24,7 @@ def command() -> None:
     """Check and show coats, skin notes, ingredients and products."""
 
 
-@command.command("check")
+@command.command("check", short_help="Find gaps and errors in the catalog.")
 @registry_option
 @click.option(
     "--model",

@@ -27,7 +27,7 @@ def command() -> None:
     """List, check and create plugins: backbones, samplers, shampoo rules, readers and trackers."""
 
 
-@command.command("list")
+@command.command("list", short_help="Show every plugin and where it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @registry_option
 def list_plugins(registry: Path | None, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def validate(registry: Path | None, imports: bool) -> None:
     click.echo(f"{find_registry(registry)}: {'valid, and every plugin can be imported' if imports else 'valid'}")
 
 
-@command.command("new")
+@command.command("new", short_help="Write a small working plugin to start from.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 @click.option(

@@ -11,6 +11,7 @@ from types import FrameType
 import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hierpets.errors import ConfigError, reason_of
@@ -47,6 +48,15 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def shutdown(self) -> None:
+        """Finish the open request, as uvicorn does, and say in its response that the connection ends: a client that
+        does not know sends its next request into a closed connection.
+        """
+        super().shutdown()
+        if self.cycle is not None:
+            # As if the client had asked for it.
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._send_timer, self._read_timer):

@@ -287,7 +287,9 @@ def test_server_finishes_open_requests_when_it_stops():
         time.sleep(0.3)
         assert not any(request.done() for request in asked)
         stop()
-        assert [len(request.result(20).json()) for request in asked] == [2, 2, 2, 2]
+        answers = [request.result(20) for request in asked]
+    assert [len(answer.json()) for answer in answers] == [2, 2, 2, 2]
+    assert {answer.headers.get("connection") for answer in answers} == {"close"}, "a client would ask for more on it"
 
 
 def test_server_is_not_disturbed_by_a_client_that_disconnects(predictor, caplog):

@@ -52,6 +52,8 @@ def create_app(
         # FastAPI's own pages load scripts from another host; /docs is our own page.
         docs_url=None,
         redoc_url=None,
+        # A redirect states scheme, host and path as this server sees them, which lead astray behind a proxy.
+        redirect_slashes=False,
     )
     app.add_middleware(HostGuard, allowed=service.settings.allowed_host)
     app.add_middleware(Guard, metrics=service.metrics)

@@ -94,6 +94,8 @@ def test_predict_route_gives_records_of_unreadable_photos_in_a_form(client):
         ("get", "/nothing", {}, 404, "about:blank"),
         ("get", "/static/nothing.js", {}, 404, "about:blank"),
         ("get", "/static/../app.py", {}, 404, "about:blank"),
+        ("post", "/v1/predict/", {}, 404, "about:blank"),
+        ("get", "/static", {}, 404, "about:blank"),
         ("get", "/v1/predict", {}, 405, "about:blank"),
         ("delete", "/v1/model", {}, 405, "about:blank"),
         ("post", "/v1/predict", {}, 415, "unsupported-type"),

@@ -4,7 +4,7 @@ Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from hierpets.hierarchy.decision import Level
 from hierpets.hierarchy.probabilities import any_breed, species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES, Catalog
 from hierpets.recommend.choose import CONTRAINDICATIONS, EXPECTED_VALUE, OTHER_SPECIES, Recommender
+from hierpets.recommend.result import RuledOut
 from hierpets.recommend.sentences import no_product
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
@@ -57,7 +58,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         none = collected.add(_no_product(tree.species[s], recommender.catalog))
         return tuple(dict.fromkeys([own, *further, ProductChoice(sure=none, unsure=none, beside=none)]))
 
-    vetoed, tolerated = _vetoes(recommender, tree)
+    vetoed, tolerated, vetoes = _vetoes(recommender, tree)
     return PageAdvice(
         bound=recommender.bound,
         leaves=tuple(leaves),
@@ -72,6 +73,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         scores=ScoresByLevel(**{level: _rows(_scores(recommender, tree, level)) for level in ("breed", "species")}),
         vetoed=tuple(tuple(row) for row in vetoed.tolist()),
         tolerated=tuple(tolerated.tolist()),
+        vetoes=vetoes,
     )
 
 
@@ -114,20 +116,30 @@ def _scores(recommender: Recommender, tree: Taxonomy, level: Level) -> np.ndarra
     return np.array([of_pet(*pet) for pet in _pets(tree)]).round(DIGITS)
 
 
-def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
-    """Return which products the rules veto for each kind of pet, bool [L + S, P], and the largest probability of such a
-    pet at which they do not yet veto it, float [P], found by bisection over mixtures with other breeds.
+def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray, tuple[RuledOut | None, ...]]:
+    """Return which products the rules veto for each kind of pet, bool [L + S, P]; the largest probability of such a pet
+    at which they do not yet veto it, float [P], found by bisection over mixtures with other breeds; and what they say
+    of it, [P], None of a product that no rule vetoes by itself.
     """
-    products = np.array([*recommender.catalog.products])
+    offered = recommender.catalog.products
+    products = np.array([*offered])
 
-    def ask(joint: np.ndarray, unlisted: float = 0.0) -> np.ndarray:
+    def reasons(joint: np.ndarray, unlisted: float = 0.0) -> dict[str, str]:
         steps = recommender.recommend(joint, tree, "breed", unlisted=unlisted, odds=False).steps
         by_rules = [step.advice for step in steps if step.rule not in (OTHER_SPECIES, CONTRAINDICATIONS)]
-        names = [one.product for advice in by_rules for one in advice if one.veto]
-        found: np.ndarray = np.isin(products, names) | ("*" in names)
+        return {one.product: one.reason for advice in by_rules for one in advice if one.veto}
+
+    def among(names: Collection[str]) -> np.ndarray:
+        found: np.ndarray = np.isin(products, [*names]) | ("*" in names)
         return found
 
-    leaves, vetoed = np.eye(len(tree.leaves)), np.array([ask(*pet) for pet in _pets(tree)])
+    by_pet = [reasons(*pet) for pet in _pets(tree)]
+    said = {name: reason for one in by_pet for name, reason in one.items()}
+    vetoes = tuple(
+        RuledOut(product=name, name=product.name, reason=said[name]) if name in said else None
+        for name, product in offered.items()
+    )
+    leaves, vetoed = np.eye(len(tree.leaves)), np.array([among(one) for one in by_pet])
     vetoed_for_leaf = vetoed[: len(leaves)]  # [L, P]
 
     def largest_tolerated(row: np.ndarray, p: int) -> float:
@@ -135,14 +147,14 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
         low, high = 0.0, 1.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            low, high = (low, middle) if ask(middle * row + (1 - middle) * others)[p] else (middle, high)
+            low, high = (low, middle) if among(reasons(middle * row + (1 - middle) * others))[p] else (middle, high)
         return low
 
     tolerated = [
         min(largest_tolerated(row, p) for row in leaves[vetoed_for_leaf[:, p]]) if 0 < count < len(leaves) else 0.0
         for p, count in enumerate(vetoed_for_leaf.sum(axis=0))
     ]
-    return vetoed, np.array(tolerated)
+    return vetoed, np.array(tolerated), vetoes
 
 
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:

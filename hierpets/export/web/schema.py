@@ -222,7 +222,7 @@ class PageAdvice(StrictModel):
       :class:`hierpets.recommend.suitability.SuitabilityMatrix`.
     - ``scores`` [L + S][P] are the total scores of rules and expected value for such a pet, by level of the answer.
     - ``vetoed`` [L + S][P] says whether a rule vetoes the product for such a pet; ``tolerated`` [P] is the probability
-      of such pets up to which it does not.
+      of such pets up to which it does not, and ``vetoes`` [P] what is then said of it.
     """
 
     bound: float
@@ -238,6 +238,7 @@ class PageAdvice(StrictModel):
     scores: ScoresByLevel
     vetoed: tuple[tuple[bool, ...], ...]
     tolerated: tuple[float, ...]
+    vetoes: tuple[RuledOut | None, ...]
 
 
 class WebModel(StrictModel):

@@ -377,6 +377,9 @@ def test_browser_never_recommends_what_a_rule_vetoes_for_this_photo(scripts, rec
         ours = recommender.recommend(joint, DOGS, record["level"])
         vetoes = {one.product for step in ours.steps for one in step.advice if one.veto}
         assert record["recommendation"]["product"] not in vetoes
+        if record["level"] == level:
+            ruled_out = {(one["product"], one["reason"]) for one in record["recommendation"]["ruled_out"]}
+            assert ruled_out == {(one.product, one.reason) for one in ours.ruled_out}
         vetoed += record["level"] == level and bool(vetoes)
     assert vetoed > PHOTOS / 10
 
@@ -476,6 +479,7 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
         "coats": [[], [], []],
         "vetoed": [[False], [False], [False]],
         "tolerated": [0],
+        "vetoes": [None],
         "scores": {"species": [[1], [1], [1]]},
         "species": [[]],
         "unknown": 0,

@@ -1,6 +1,8 @@
 // Choose the shampoo for an answer, as hierpets.recommend does. The export has run all rules for every possible answer,
 // so the page only weighs their scores by the probabilities of this photo and looks up the sentences.
 
+const LEAST_BENEFIT = 1e-9; // score of a product that is worth listing as ruled out
+
 /** @typedef {import("./decision.js").Decision} Decision */
 /** @typedef {import("./decision.js").Rules} Rules */
 
@@ -14,11 +16,12 @@
  *   recommend nothing that may harm that species
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[][], unknown: number,
  *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
- *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[]}} Advice
+ *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[],
+ *   vetoes: ({product: string, reason: string}|null)[]}} Advice
  *   rows [L + S] are the leaves, then the unlisted breeds of each species. `suits` [L + S][P] and `coats` [L + S][C]
  *   are the shares of such pets that a product suits, or that have a coat; `scores` [L + S][P] the total score of each
  *   product by the level of the answer. A product is excluded if the rows in which it is `vetoed` [L + S][P] have a
- *   probability above `tolerated` [P]
+ *   probability above `tolerated` [P]; `vetoes` [P] then say why
  */
 
 /**
@@ -37,16 +40,22 @@ function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice}
   const rows = weights(joint, decision, advice);
   const weighted = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
   const isVetoed = (column) => weighted(advice.vetoed, column) > advice.tolerated[column];
+  const benefit = (column) => weighted(advice.scores[decision.level], column);
   const score = ({ product }) => {
     if (product === null) return 0;
     const column = advice.products.indexOf(product);
-    return isVetoed(column) ? -Infinity : weighted(advice.scores[decision.level], column);
+    return isVetoed(column) ? -Infinity : benefit(column);
   };
+  // What a rule vetoes for what this pet may well be, beside what is ruled out for a pet that is surely of this breed.
+  const isMissed = (column) => isVetoed(column) && benefit(column) > LEAST_BENEFIT;
+  const alsoRuledOut = (listed) => (decision.level === "unknown" ? [] : advice.vetoes).filter((veto, column) =>
+    veto && listed.every(({ product }) => product !== veto.product) && isMissed(column));
   const better = (best, next) => (score(next) > score(best) ? next : best);
   const { sentences, harms, ...chosen } = choices(decision, advice, isBeside).reduce(better);
   const coats = advice.coat_types.map((coat, column) => [coat, weighted(advice.coats, column)]);
   const record = {
     ...chosen,
+    ruled_out: [...chosen.ruled_out, ...alsoRuledOut(chosen.ruled_out)],
     reason: sentences.join(" "),
     confidence: chosen.product === null ? 0 : weighted(advice.suits, advice.products.indexOf(chosen.product)),
     coats: Object.fromEntries(coats.filter(([, share]) => share > 0)),

@@ -700,6 +700,28 @@ def test_page_of_the_api_names_every_operation_option_and_problem(visit):
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"
 
 
+def test_pages_work_behind_a_proxy_that_serves_them_below_a_path(chromium, url):
+    def answer(route):
+        """As a proxy that takes off the path."""
+        below = route.request.url.removeprefix(f"{url}/pets/")
+        if below == route.request.url:
+            strayed.append(below)
+        route.fulfill(response=route.fetch(url=f"{url}/{below}"))
+
+    strayed, context = [], chromium.new_context()
+    page = context.new_page()
+    page.route(f"{url}/**", answer)
+    page.goto(f"{url}/pets/")
+    assert show(page, upload("Minka.jpg", plain("siamese"))).locator(".answer").inner_text() == "Siamese"
+    page.get_by_role("link", name="API").click()
+    page.locator(".operation").last.wait_for()
+    assert page.locator("#example").inner_text() == f"curl -F photo=@pet.jpg {url}/pets/v1/predict"
+    page.get_by_role("link", name="Photos").click()
+    page.wait_for_url(f"{url}/pets/")
+    context.close()
+    assert strayed == []
+
+
 def test_page_of_the_api_breaks_no_word_of_its_head_on_a_small_phone(visit):
     page = visit(320, path="/docs")
     heights = [link.bounding_box()["height"] for link in page.locator(".top a").all()]

@@ -36,9 +36,9 @@ function operation(path, method, spec) {
   return article;
 }
 
-const spec = await (await fetch("/openapi.json")).json();
+const spec = await (await fetch("openapi.json")).json();
 const list = document.getElementById("list");
 for (const [path, methods] of Object.entries(spec.paths)) {
   for (const [method, description] of Object.entries(methods)) list.append(operation(path, method, description));
 }
-document.getElementById("example").textContent = `curl -F photo=@pet.jpg ${location.origin}/v1/predict`;
+document.getElementById("example").textContent = `curl -F photo=@pet.jpg ${new URL("v1/predict", location.href)}`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import re
@@ -28,6 +29,7 @@ __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 log = logging.getLogger(__name__)
 
 MAX_SIDE = 1600  # pixels
+NO_SPACE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of this name
 MAX_NAME = 60  # characters
 MAX_TEXT = 1000  # characters of a name as it is sent: a megabyte takes a second to look up
 # Folder names that have another meaning to a reader of labeled photos, or to Windows.
@@ -72,6 +74,7 @@ class FeedbackStore:
 
         :raises DataError: a label is neither known nor a valid name, or is probably a misspelling or a confusion.
         :raises FeedbackFull: the folder has no room for it.
+        :raises OSError: the folder can no longer be written.
         """
         content = encode_jpeg(limit_longer_side(photo, MAX_SIDE), quality=92)
         with self._lock:
@@ -135,6 +138,8 @@ class FeedbackStore:
             for folder in new:  # an empty folder would be a class without photos
                 with suppress(OSError):
                     folder.rmdir()
+            if error.errno not in NO_SPACE:  # such as a folder that has become read-only: more space would not help
+                raise
             log.error("feedback not saved: %s", error)
             raise FeedbackFull from error
         self._used += len(content)

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 from helpers.color_server import TAXONOMY, LocalClient, plain, with_exif
@@ -173,6 +176,16 @@ def test_feedback_that_a_full_disk_refuses_leaves_no_class(tmp_path, monkeypatch
     with pytest.raises(FeedbackFull):
         store.save(PHOTO, "cat", "siamese")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("reason", "status"), [(errno.ENOSPC, 507), (errno.EROFS, 500), (errno.EACCES, 500)])
+def test_feedback_folder_that_cannot_be_written_is_not_called_full(predictor, tmp_path, monkeypatch, reason, status):
+    def refuse(path, _):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr("hierpets.serve.feedback.write_file", refuse)
+    with LocalClient(create_app(predictor, ServeSettings(feedback=tmp_path))) as client:
+        assert send(client).status_code == status
 
 
 def test_feedback_store_shrinks_a_large_photo_and_keeps_its_shape(tmp_path):

@@ -318,15 +318,15 @@ def test_serve_command_serves_where_its_first_line_cannot_be_written(tiny_run):
 
 
 @contextmanager
-def serve_command(bundle):
+def serve_command(bundle, *options, stderr=subprocess.STDOUT):
     """``hierpets serve`` as a process, and its address; killed after a minute."""
-    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(bundle), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(bundle), "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:
             line = process.stdout.readline()
-            assert "serving on http://127.0.0.1:" in line
+            assert line.startswith("serving on http://127.0.0.1:")
             yield process, line.split()[2].rstrip(",")
         finally:
             guard.cancel()
@@ -342,6 +342,18 @@ def test_serve_command_runs_until_it_is_told_to_stop(tiny_run, how):
         process.send_signal(how)
         assert process.stdout.read().splitlines()[1:] == ["stopped"], "after the line of the model"
         assert process.wait(10) in (0, -signal.SIGTERM)
+
+
+def test_serve_command_keeps_what_a_plugin_prints_out_of_its_output(tiny_run, tmp_path):
+    """Whoever starts the server reads its address there."""
+    (tmp_path / "loud.py").write_text("def loud(case):\n    print('noise')\n    return []\n")
+    registry = tmp_path / "registry.yaml"
+    registry.write_text("plugins:\n  - {name: loud, kind: shampoo_rule, entry: loud.py:loud}\n")
+    with serve_command(tiny_run / "bundle", "--registry", str(registry), stderr=subprocess.PIPE) as (process, url):
+        assert post(url, plain("siamese")).json()[0]["level"] is not None
+        process.kill()
+        assert process.stdout.read() == ""
+        assert "noise" in process.stderr.read()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")

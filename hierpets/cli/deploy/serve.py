@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hierpets.cli.options import engine_options, model_option, registry_option, setting_options
+from hierpets.cli.output import keep_output
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.options import PredictOptions
 from hierpets.serve.settings import ServeSettings, make_settings
@@ -52,6 +53,7 @@ def command(
 
     Only this machine can reach the server unless --host says otherwise. It has no password and no TLS.
     """
+    output = keep_output()  # whoever starts it reads the address from its first line, and may read no more
     options = PredictOptions.of(None, {name: given.pop(name) for name in DEFAULTS})
     settings = make_settings({"options": options, "allowed_host": ("localhost", host, *allowed_host), **given})
     from hierpets.bundle.layout import released_bundle
@@ -81,7 +83,7 @@ def command(
 
         def announce() -> None:
             with suppress(OSError):  # a service may have no standard output
-                click.echo(f"serving on {url}, the API on {url}/docs; press Ctrl-C to stop")
+                click.echo(f"serving on {url}, the API on {url}/docs; press Ctrl-C to stop", file=output)
             run = predictor.engine
             click.echo(f"model {predictor.model}, {run.name} {run.precision} on {run.device}", err=True)
             if host not in LOOPBACK:

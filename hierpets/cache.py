@@ -24,8 +24,8 @@ def warn_uncached(path: Path, problem: str) -> None:
     )
 
 
-def forget_oldest(folder: Path, most_bytes: int) -> None:
-    """Delete the oldest files of a cache and its folders until it holds at most ``most_bytes``. The newest file stays.
+def forget_oldest(folder: Path, max_bytes: int) -> None:
+    """Delete the oldest files of a cache and its folders until it holds at most ``max_bytes``. The newest file stays.
 
     :raises OSError: the folder cannot be listed.
     """
@@ -38,7 +38,7 @@ def forget_oldest(folder: Path, most_bytes: int) -> None:
     total = 0
     for number, (_, size, file) in enumerate(sorted(written, reverse=True)):
         total += size
-        if number and total > most_bytes:
+        if number and total > max_bytes:
             with suppress(OSError):  # in use, on Windows
                 file.unlink()
                 if file.parent != folder:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 OLD = "old"
-MOST_NAMED = 3  # files that are named as the reason why a folder is not replaced
+MAX_NAMED = 3  # files that are named as the reason why a folder is not replaced
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers leave behind
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # EDQUOT is missing on Windows
 SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # process id, and a random part: two threads may write the same file
@@ -127,9 +127,9 @@ def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str, ho
         raise ConfigError(f"{path}: is no {kind}, and is not replaced; choose another folder")
     names = sorted(entry.name for entry in path.iterdir()) if path.exists() else []
     if others := [name for name in names if not any(fnmatchcase(name, pattern) for pattern in (*holds, *LITTER))]:
-        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
         raise ConfigError(
-            f"{path}: holds {', '.join(others[:MOST_NAMED])}{more} beside the {kind}, and is not replaced; write into "
+            f"{path}: holds {', '.join(others[:MAX_NAMED])}{more} beside the {kind}, and is not replaced; write into "
             "a folder of its own"
         )
 

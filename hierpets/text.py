@@ -69,10 +69,10 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-def join_words(words: Sequence[str], *, most: int | None = None) -> str:
-    """``"a, b and c"``; with ``most`` 2, ``"a, b and 1 more"``."""
-    if most is not None and len(words) > most:
-        return f"{', '.join(words[:most])} and {len(words) - most} more"
+def join_words(words: Sequence[str], *, limit: int | None = None) -> str:
+    """``"a, b and c"``; with ``limit`` 2, ``"a, b and 1 more"``."""
+    if limit is not None and len(words) > limit:
+        return f"{', '.join(words[:limit])} and {len(words) - limit} more"
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 

@@ -67,4 +67,4 @@ def test_capital_leaves_the_other_letters():
 
 def test_join_words_names_the_first_few():
     assert join_words(["a"]) == "a" and join_words(["a", "b", "c"]) == "a, b and c"
-    assert join_words(list("abcd"), most=2) == "a, b and 2 more" and join_words(list("ab"), most=2) == "a and b"
+    assert join_words(list("abcd"), limit=2) == "a, b and 2 more" and join_words(list("ab"), limit=2) == "a and b"

@@ -14,7 +14,7 @@ from hierpets.thumbnails import data_uri
 __all__ = ["render_page"]
 
 SIDE = 240  # pixels of a thumbnail
-MOST = 60  # maximum number of findings of a kind to show; audit.json has all
+MAX_FINDINGS = 60  # maximum number of findings of a kind to show; audit.json has all
 COPIES = 4  # pictures of one finding
 
 
@@ -34,8 +34,8 @@ def _sections(audit: Audit) -> Iterator[tuple[Kind, list[tuple[AuditFinding, lis
     for kind in KINDS:
         found = audit.of_kind(kind)
         if found:
-            cards = [(f, [_thumbnail(photo.path) for photo in f.photos[:COPIES]]) for f in found[:MOST]]
-            yield kind, cards, max(0, len(found) - MOST)
+            cards = [(f, [_thumbnail(photo.path) for photo in f.photos[:COPIES]]) for f in found[:MAX_FINDINGS]]
+            yield kind, cards, max(0, len(found) - MAX_FINDINGS)
 
 
 def _thumbnail(path: str) -> str | None:

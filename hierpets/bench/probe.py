@@ -29,7 +29,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 WARM_UP = 8  # photos
 STAGE_PHOTOS = 20
-MOST_LATENCIES = 500
+MAX_LATENCIES = 500
 
 Numbers = dict[str, dict[str, float]]
 
@@ -66,7 +66,7 @@ def probe_single(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
     predict_all(predictor, paths[:WARM_UP])
     latencies: list[float] = []
     end = perf_counter() + seconds
-    for path in islice(cycle(paths), MOST_LATENCIES):
+    for path in islice(cycle(paths), MAX_LATENCIES):
         start = perf_counter()
         predict_all(predictor, [path])
         latencies.append(1000 * (perf_counter() - start))

@@ -23,17 +23,17 @@ class PhotoSample:
     what: str
 
 
-def choose_photos(data: str | None, most: int, *, scratch: Path) -> PhotoSample:
-    """Choose at most ``most`` readable photos, evenly from all below the folder ``data``.
+def choose_photos(data: str | None, count: int, *, scratch: Path) -> PhotoSample:
+    """Choose at most ``count`` readable photos, evenly from all below the folder ``data``.
 
     Without ``data``, use images of the demo set, written to ``scratch`` as JPEGs so that decoding is measured too.
 
     :raises DataError: there are no readable photos.
     """
     if data is None:
-        return PhotoSample(_write_synthetic(most, scratch), f"{most} synthetic JPEG images of {SIDE} x {SIDE} pixels")
+        return PhotoSample(_write_synthetic(count, scratch), f"{count} synthetic JPEG images of {SIDE} x {SIDE} pixels")
     paths = find_photos(data)
-    chosen = tuple(filter(_readable, evenly(paths, most)))
+    chosen = tuple(filter(_readable, evenly(paths, count)))
     if not chosen:
         raise DataError(f"{data}: {'none of its photos can be read' if paths else 'no photos in this folder'}")
     return PhotoSample(chosen, f"{len(chosen)} of the {len(paths)} photos in {data}")

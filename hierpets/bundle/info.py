@@ -53,7 +53,7 @@ class BundleInfo(StrictModel):
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
     grown: dict[str, GrownThreshold] = Field(description="for each breed that was grown and has a threshold of its own")
-    least_alpha: dict[str, float] = Field(
+    min_alpha: dict[str, float] = Field(
         description="for each species, the least target error rate that the photos which calibrated it can promise"
     )
     training: dict[str, Any] = Field(description="how it was trained and calibrated, with the number of photos")
@@ -89,7 +89,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         alpha=manifest.policy.alpha,
         thresholds={species: species_thresholds(manifest.policy, species) for species in manifest.taxonomy.species},
         grown={str(leaf): _grown_threshold(manifest.policy, leaf) for leaf in _with_own_threshold(manifest)},
-        least_alpha={species: manifest.policy.least_alpha(species) for species in manifest.taxonomy.species},
+        min_alpha={species: manifest.policy.min_alpha(species) for species in manifest.taxonomy.species},
         training=manifest.training,
         selection=manifest.selection,
         versions=manifest.versions,

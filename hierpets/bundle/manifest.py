@@ -16,7 +16,7 @@ import hierpets
 from hierpets.bundle.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.errors import BundleError, reason_of
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import MOST_EARLY
+from hierpets.hierarchy.early import MAX_EARLY
 from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.policy import Policy
@@ -184,7 +184,7 @@ class Manifest(StrictModel):
     ood: OODSpec | None = None
     policy: Policy = Policy()
     early: tuple[EarlyNetwork, ...] = Field(
-        default=(), max_length=MOST_EARLY, description="Networks that are asked before the main one, in this order."
+        default=(), max_length=MAX_EARLY, description="Networks that are asked before the main one, in this order."
     )
     second_look: bool = Field(
         default=False,

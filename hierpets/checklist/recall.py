@@ -37,7 +37,7 @@ def judge_recall(run: RunEvidence) -> Item:
         evidence = f"no class has {SUPPORT} photos, {run.held_out[0]}"
         return Item(question, "not done", evidence, commands.evaluate_elsewhere(run))
     if skipped := _without_recall(run):
-        parts.append(f"fewer than {SUPPORT} photos of {join_words(skipped, most=NAMED)}")
+        parts.append(f"fewer than {SUPPORT} photos of {join_words(skipped, limit=NAMED)}")
         status, next_step = "warn" if status == "pass" else status, next_step or commands.evaluate_elsewhere(run)
     return Item(question, status, "; ".join(parts), next_step)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hierpets.errors import shown
-from hierpets.hierarchy.early import MOST_EARLY
+from hierpets.hierarchy.early import MAX_EARLY
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
 from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
@@ -203,7 +203,7 @@ class TrainConfig(StrictModel):
     )
     early: Annotated[tuple[BackboneChoice, ...], ONE_IS_A_LIST] = Field(
         default=(),
-        max_length=MOST_EARLY,
+        max_length=MAX_EARLY,
         description="smaller backbones to ask before the main one, in this order, each a name or an object: each "
         "answers the photos that it is sure of; recipe auto tries those of auto.backbones, see auto.early",
     )

@@ -28,11 +28,11 @@ STANDARD_INPUT = "-"
 T = TypeVar("T")
 
 
-def evenly(photos: Sequence[T], most: int) -> list[T]:
+def evenly(photos: Sequence[T], limit: int) -> list[T]:
     """Select at most so many, evenly spaced, since photos are ordered by class."""
-    if len(photos) <= most:
+    if len(photos) <= limit:
         return list(photos)
-    return [photos[n * len(photos) // most] for n in range(most)]
+    return [photos[n * len(photos) // limit] for n in range(limit)]
 
 
 def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry | None = None) -> Iterator[str]:

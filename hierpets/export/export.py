@@ -46,8 +46,8 @@ __all__ = [
 
 CHECK_FILE = "check.json"
 HOLDS = (CHECK_FILE, f"{GRAPH.stem}.*", "early*.*")  # name patterns of the files in a format's folder
-MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check the export with: torch in float32 is slow
-MOST_CALIBRATING = 200  # of these photos: the ranges of activations converge long before
+MAX_PHOTOS, MAX_SYNTHETIC = 400, 100  # to check the export with: torch in float32 is slow
+MAX_CALIBRATING = 200  # of these photos: the ranges of activations converge long before
 
 ExportPrecision = Literal["f32", "int8"]
 
@@ -119,7 +119,7 @@ def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
     found = find_photos(folder) if folder is not None else read_index("demo").paths
     if not found:
         raise DataError(f"{folder}: no photos in this folder; the export needs some to be checked with")
-    return evenly(found, MOST_PHOTOS if folder is not None else MOST_SYNTHETIC)
+    return evenly(found, MAX_PHOTOS if folder is not None else MAX_SYNTHETIC)
 
 
 def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
@@ -236,7 +236,7 @@ def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") 
 
 def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
     """Compute the network's input for some of the photos, each float32 [1, 3, size, size]."""
-    chosen = evenly(photos, MOST_CALIBRATING)
+    chosen = evenly(photos, MAX_CALIBRATING)
     batches = iter_inputs(chosen, manifest.preprocess, batch_size=1, on_error=lambda i, e: None)
     if not (found := [inputs for _, inputs in batches]):
         raise DataError(f"none of the {len(photos)} photos to calibrate with can be read")
@@ -249,7 +249,7 @@ def labeled_photos(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: T
     :raises DataError: the folder has no photos.
     """
     if isinstance(data, PhotoIndex):
-        records = evenly(data.records, MOST_PHOTOS)
+        records = evenly(data.records, MAX_PHOTOS)
         return [r.path for r in records], [taxonomy.leaf_index(r.species, r.breed) for r in records]
     photos = photos_to_check(data)
     return photos, _leaves(photos, taxonomy)

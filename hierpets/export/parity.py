@@ -54,7 +54,7 @@ class Parity:
         return (self.photos - self.same) / self.photos
 
     @property
-    def least_fall(self) -> float:
+    def smallest_fall(self) -> float:
         """Lower bound, with 95% confidence, of how far the accuracy falls: that of an interval of paired differences on
         labeled photos; 0 if there are none.
         """
@@ -82,7 +82,7 @@ class Parity:
 
         A few hundred labeled photos alone would decide by chance: one of 330 is 0.3 points.
         """
-        return self.finite and self.expected_fall < MAX_FALL and self.least_fall < MAX_FALL
+        return self.finite and self.expected_fall < MAX_FALL and self.smallest_fall < MAX_FALL
 
     def words(self) -> str:
         """Describe it: ``top-1 agrees on 400 of 400 photos, ...; largest difference: features 1e-05, ...``."""

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 BATCH = 8
-MOST_NAMED = 3  # photos that are named for one reason
-MOST_REASONS = 5  # reasons that are listed for empty classes
+MAX_NAMED = 3  # photos that are named for one reason
+MAX_REASONS = 5  # reasons that are listed for empty classes
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ def check_every_class(
     empty = wanted - {record.label for record in kept} - {*learned}
     if empty:
         reasons = [*by_reason(photo for photo in left_out if label_of[photo.path] in empty)]
-        more = [f"and {len(reasons) - MOST_REASONS} more reasons"] if len(reasons) > MOST_REASONS else []
+        more = [f"and {len(reasons) - MAX_REASONS} more reasons"] if len(reasons) > MAX_REASONS else []
         none = f"no photo to learn from: {', '.join(sorted(map(str, empty)))}; add photos, or remove the folder"
-        raise DataError("\n".join([none, *reasons[:MOST_REASONS], *more]))
+        raise DataError("\n".join([none, *reasons[:MAX_REASONS], *more]))
 
 
 def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
     for photo in photos:
         paths.setdefault(photo.reason, []).append(photo.path)
     for reason, own in paths.items():
-        yield f"{join_words(own, most=MOST_NAMED)}: {reason}"
+        yield f"{join_words(own, limit=MAX_NAMED)}: {reason}"
 
 
 def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[int, str]:

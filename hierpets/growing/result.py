@@ -11,7 +11,7 @@ from typing import Any
 from hierpets.evaluation.comparison.result import Comparison
 from hierpets.growing.photos import LeftOutPhoto, by_reason
 from hierpets.growing.steals import Steal
-from hierpets.hierarchy.conformal import fewest_scores, least_alpha
+from hierpets.hierarchy.conformal import fewest_scores, min_alpha
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.registry.loading import Registry
@@ -20,7 +20,7 @@ from hierpets.text import counted, join_words
 
 __all__ = ["ForgetResult", "GrowResult"]
 
-MOST_FORGOTTEN = 10  # leaves that are listed by name
+MAX_FORGOTTEN = 10  # leaves that are listed by name
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class GrowResult:
     @property
     def too_wrong(self) -> tuple[Leaf, ...]:
         """Breeds with enough photos that are still never named: too many were confidently wrong when left out."""
-        return tuple(leaf for leaf, least in self.thresholds.items() if least >= 1 and leaf not in self.too_few)
+        return tuple(leaf for leaf, threshold in self.thresholds.items() if threshold >= 1 and leaf not in self.too_few)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class GrowResult:
         if 0 < self.judged[leaf] < self.photos[leaf]:  # the only animal of a class is not judged
             photos = f"{photos} of {counted(self.judged[leaf], 'animal')}"
         available = self._calibrated_by(leaf)
-        otherwise = f", or predict with --alpha {least_alpha(available):g}" if available else ""
+        otherwise = f", or predict with --alpha {min_alpha(available):g}" if available else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
         answered = "it is never named" if species in self.unjudged else f"its photos are answered as {species}"
         return (
@@ -163,7 +163,7 @@ class ForgetResult:
     def __str__(self) -> str:
         lists = {"forgotten": self.forgotten, "known from pretraining alone again": self.pretrained}
         return "\n".join(
-            f"{what}: {join_words([*map(str, leaves)], most=MOST_FORGOTTEN)}"
+            f"{what}: {join_words([*map(str, leaves)], limit=MAX_FORGOTTEN)}"
             for what, leaves in lists.items()
             if leaves
         )

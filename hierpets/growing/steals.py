@@ -31,7 +31,7 @@ class Steal:
     of_old: bool
 
     def __str__(self) -> str:
-        count, shown = len(self.photos), join_words(self.photos, most=3)
+        count, shown = len(self.photos), join_words(self.photos, limit=3)
         if self.of_old:
             were = "was" if count == 1 else "were"
             return f"{self.new} takes {counted(count, 'photo')} of {self.old} that {were} right before: {shown}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hierpets.bundle.manifest import Manifest
 from hierpets.growing.leave_one_out import LeaveOneOutPredictions
 from hierpets.growing.photos import NewPhotos
-from hierpets.hierarchy.decision import least_pet_scores, named_probabilities
+from hierpets.hierarchy.decision import named_probabilities, pet_thresholds
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import counted
 
@@ -28,7 +28,7 @@ def find_strangers(
     """
     policy = before.policy
     named = named_probabilities(predictions.joint, predictions.scores[:, 1:], grown)
-    refused = predictions.scores[:, 0] < least_pet_scores(policy, named, grown, policy.knows_others(grown.species))
+    refused = predictions.scores[:, 0] < pet_thresholds(policy, named, grown, policy.knows_others(grown.species))
     found = {}
     for row, leaf, none in zip(predictions.rows.tolist(), predictions.answers, refused.tolist(), strict=True):
         record = photos.records[row]

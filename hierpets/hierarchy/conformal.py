@@ -13,7 +13,7 @@ __all__ = [
     "ScoreGroup",
     "conformal_threshold",
     "fewest_scores",
-    "least_alpha",
+    "min_alpha",
     "nonconformity_scores",
     "shared_threshold",
 ]
@@ -82,7 +82,7 @@ def fewest_scores(alpha: float) -> int:
     return math.ceil(round(1 / max(alpha, 1e-12), 9)) - 1  # the inverse of the smallest floats is infinite
 
 
-def least_alpha(scores: int, share: float = 1.0) -> float:
+def min_alpha(scores: int, share: float = 1.0) -> float:
     """The smallest alpha, rounded up to thousandths, at which ``share * alpha`` allows a threshold below 1 with this
     number of ``scores``: 0.05 with 19 scores and a share of 1.
     """

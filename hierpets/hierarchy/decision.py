@@ -15,7 +15,7 @@ from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "least_pet_scores", "named_probabilities"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "named_probabilities", "pet_thresholds"]
 
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
@@ -66,7 +66,7 @@ def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonom
     return np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
 
 
-def least_pet_scores(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
+def pet_thresholds(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
     """Lowest pet score at which each of N photos still counts as a pet, float [N].
 
     It is the threshold of the policy, or minus infinity if the policy has none. It is lower by :data:`PET_SCORE_BAND`
@@ -75,8 +75,8 @@ def least_pet_scores(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, othe
     """
     best = named.argmax(axis=1)
     sure = taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= SURE_BREED)
-    least = -np.inf if policy.pet is None else policy.pet
-    return np.where(sure, least - PET_SCORE_BAND, least)
+    threshold = -np.inf if policy.pet is None else policy.pet
+    return np.where(sure, threshold - PET_SCORE_BAND, threshold)
 
 
 def decide(
@@ -95,7 +95,7 @@ def decide(
     """Decide the answer for each of N photos: a breed, a few breeds, the species, or "unknown".
 
     The thresholds are those of the most probable species, by the sum of its leaves. A photo whose pet score is below
-    :func:`least_pet_scores` is unknown. Otherwise the answer is the first of these whose probability exceeds its
+    :func:`pet_thresholds` is unknown. Otherwise the answer is the first of these whose probability exceeds its
     threshold: the most probable breed, the two most probable breeds of the species together, the three most probable
     ones, the species; else "unknown". Breed probabilities are multiplied by the probability that the breed is listed.
 
@@ -123,7 +123,7 @@ def decide(
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, max_set=max_set) for name in taxonomy.species}
     # By the unrestricted probabilities: a restriction does not make a breed surer.
-    least = least_pet_scores(policy, unrestricted_named, taxonomy, policy.knows_others(taxonomy.species)).tolist()
+    pets = pet_thresholds(policy, unrestricted_named, taxonomy, policy.knows_others(taxonomy.species)).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]
@@ -138,7 +138,7 @@ def decide(
             species_probability=_at_most_one(by_species[i, s]),
             pet_score=None if scores is None or restricted else float(scores[i, 0]),
             listed=float(listed[i, s]),
-            thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
+            thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=pets[i]),
             leaf_threshold=leaf_threshold,
             has_few=leaf_threshold >= 1 and policy.has_few(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
@@ -226,9 +226,11 @@ def _back_off(evidence: _Evidence) -> _Answer:
     """The finest answer that is probable enough."""
     t = evidence.thresholds
     if evidence.pet_score is not None and t.pet is not None and evidence.pet_score < t.pet:
-        score, least = _distinct(evidence.pet_score, t.pet, digits=2)
+        score, threshold = _distinct(evidence.pet_score, t.pet, digits=2)
         why = say(
-            "it looks like no pet of a known species: pet score {score}, threshold {least}", score=score, least=least
+            "it looks like no pet of a known species: pet score {score}, threshold {threshold}",
+            score=score,
+            threshold=threshold,
         )
         return _Answer("unknown", "not_a_known_pet", why)
     objection = _objection(evidence) if evidence.has_breeds else None
@@ -288,15 +290,15 @@ def _objection(evidence: _Evidence) -> str | None:
 
 
 def _above(name: str, probability: float, bound: float) -> str:
-    shown, least = _distinct(probability, bound)
-    return say("{name} has probability {p}, above the threshold {least}", name=name, p=shown, least=least)
+    shown, threshold = _distinct(probability, bound)
+    return say("{name} has probability {p}, above the threshold {threshold}", name=name, p=shown, threshold=threshold)
 
 
 def _not_above(bound: str, thresholds: Thresholds) -> str:
     alpha = number(f"{thresholds.alpha:g}")
     if thresholds.probability >= 1:
         return say("and the photos that calibrated the model allow no promise at alpha {alpha}", alpha=alpha)
-    return say("not above the threshold {least} (alpha {alpha})", least=bound, alpha=alpha)
+    return say("not above the threshold {threshold} (alpha {alpha})", threshold=bound, alpha=alpha)
 
 
 def _runner_up(evidence: _Evidence) -> str:

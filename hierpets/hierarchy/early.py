@@ -11,9 +11,9 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.outputs import Calibration, Outputs
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["MOST_EARLY", "ask_in_turn", "on_main_scale"]
+__all__ = ["MAX_EARLY", "ask_in_turn", "on_main_scale"]
 
-MOST_EARLY = 4
+MAX_EARLY = 4
 """Most early networks of a bundle: each takes memory, and a photo that none is sure of runs through all."""
 
 

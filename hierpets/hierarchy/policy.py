@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from pydantic import Field, field_validator
 
-from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, least_alpha, shared_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, min_alpha, shared_threshold
 from hierpets.taxonomy import Leaf
 from hierpets.text import join_words
 from hierpets.validation.strict import StrictModel
@@ -48,7 +48,7 @@ ScoreRows = tuple[tuple[float, ...], ...]
 """Nonconformity scores of each photo for answers with up to one, two or three breeds: the probability that an answer
 must exceed so that it is right.
 """
-LEAST_PROBABILITY = 0.5
+MIN_PROBABILITY = 0.5
 """Lower limit of every threshold, even if alpha allows a lower one: a model that is nearly always right would otherwise
 name breeds with a probability of 15%. If 1 - alpha is lower, that is the limit.
 """
@@ -151,26 +151,26 @@ class Policy(StrictModel):
         fewest = fewest_scores(self.alpha if alpha is None else alpha)
         return str(leaf) in self.leaves and len(self.leaf_scores(leaf, alpha)) < fewest
 
-    def least_alpha(self, species: str) -> float:
+    def min_alpha(self, species: str) -> float:
         """The smallest alpha, rounded up to thousandths, at which photos predicted as a species can be answered at all.
 
         The number of calibration scores limits it. 0 if there are none: the thresholds are then fixed.
         """
         populations = self._populations(species)
         photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
-        return least_alpha(photos, 1 - ALPHA_SHARE_OF_SETS) if photos else 0.0
+        return min_alpha(photos, 1 - ALPHA_SHARE_OF_SETS) if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:
         """A message on which ``species`` are never answered at this alpha, why, and what to do; None if all are."""
-        least = {name: self.least_alpha(name) for name in species}
-        few = [name for name in species if least[name] > self.alpha]
+        alphas = {name: self.min_alpha(name) for name in species}
+        few = [name for name in species if alphas[name] > self.alpha]
         wrong = [name for name in species if name not in few and self.thresholds(name).probability >= 1]
         messages = []
         if few:
             messages.append(
                 f"calibrated on photos of too few animals for a promise at alpha {self.alpha:g}: all photos of "
                 f"{join_words(few)} are answered as unknown; add photos of others, or predict with --alpha "
-                f"{max(least[name] for name in few):g}"
+                f"{max(alphas[name] for name in few):g}"
             )
         if wrong:
             messages.append(
@@ -188,16 +188,16 @@ class Policy(StrictModel):
 
         ``alpha`` defaults to that of the policy; an answer may leave up to ``max_set`` breeds open. A set of breeds is
         answered only where no breed is named, so its threshold is computed after that of a breed: both kinds of answers
-        together are wrong for at most alpha. No threshold is below :data:`LEAST_PROBABILITY`, or 1 - alpha if that is
+        together are wrong for at most alpha. No threshold is below :data:`MIN_PROBABILITY`, or 1 - alpha if that is
         lower.
         """
         wanted = self.alpha if alpha is None else alpha
         alone = wanted if max_set == 1 else wanted * (1 - ALPHA_SHARE_OF_SETS)
         rows = self._populations(species)
         if not rows:
-            return Thresholds(wanted, LEAST_PROBABILITY, LEAST_PROBABILITY, self.pet)
+            return Thresholds(wanted, MIN_PROBABILITY, MIN_PROBABILITY, self.pet)
         probability = max(
-            _threshold({p: own[:, 0] for p, own in rows.items()}, alone), min(LEAST_PROBABILITY, 1 - wanted)
+            _threshold({p: own[:, 0] for p, own in rows.items()}, alone), min(MIN_PROBABILITY, 1 - wanted)
         )
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
@@ -239,5 +239,5 @@ def _threshold(scores: Mapping[Population, np.ndarray], alpha: float) -> float:
     if "unlisted" not in scores:
         return shared_threshold(listed, alpha)
     every = [*listed, ScoreGroup(np.sort(scores["unlisted"]), shares["unlisted"], promised=False)]
-    least = sum(group.share * group.wrong(1.0) for group in every) / sum(group.share for group in every)
-    return max(shared_threshold(listed, alpha), shared_threshold(every, max(alpha, least)))
+    smallest = sum(group.share * group.wrong(1.0) for group in every) / sum(group.share for group in every)
+    return max(shared_threshold(listed, alpha), shared_threshold(every, max(alpha, smallest)))

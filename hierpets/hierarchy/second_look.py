@@ -10,23 +10,23 @@ from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
 __all__ = ["both_looks", "certainty_in_doubt", "is_doubtful"]
 
 
-def certainty_in_doubt(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
-    """Probability of the best breed, unlisted breeds considered, of each of N photos whose pet score is near ``least``,
-    the lowest one of a pet; 1 for other photos. float64 [N].
+def certainty_in_doubt(outputs: Outputs, calibration: Calibration, *, pet_threshold: float) -> np.ndarray:
+    """Return the probability of the best breed, unlisted breeds considered, of each of N photos whose pet score is near
+    ``pet_threshold``, the lowest one of a pet; 1 for other photos. float64 [N].
 
     It is 0 where the best leaf is a species without breeds: a photo can be most like that species among the known ones
     and still show no pet.
     """
     found = np.ones(len(outputs.scores))
-    near = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
+    near = np.abs(outputs.scores[:, 0] - pet_threshold) < PET_SCORE_BAND
     if near.any():  # few photos are, and this runs for every batch
         found[near] = calibration.certainty(outputs.where(near), calibration.taxonomy.is_breed)
     return found
 
 
-def is_doubtful(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
+def is_doubtful(outputs: Outputs, calibration: Calibration, *, pet_threshold: float) -> np.ndarray:
     """Which of N photos get a closer second look, bool [N]: those that may show no pet, and no sure breed."""
-    return certainty_in_doubt(outputs, calibration, least=least) < SURE_BREED
+    return certainty_in_doubt(outputs, calibration, pet_threshold=pet_threshold) < SURE_BREED
 
 
 def both_looks(first: Outputs, second: Outputs, rows: np.ndarray) -> Outputs:

@@ -142,10 +142,10 @@ def _check_counts(**counts: int | None) -> None:
 
 def _for_many(folder: Path, how: Compute, registry: Registry) -> Callable[[], Predictor] | None:
     """A function that loads the same bundle with a worker per thread; None if there is only one thread."""
-    most = how.threads or cores()
-    if most == 1:
+    threads = how.threads or cores()
+    if threads == 1:
         return None
-    many = how._replace(workers=most)._asdict()
+    many = how._replace(workers=threads)._asdict()
     return partial(load, folder.absolute(), engine="openvino", device="cpu", registry=registry, recommend=False, **many)
 
 

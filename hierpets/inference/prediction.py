@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction", "Region"]
 
-LEAST_RIVAL = 0.01  # lowest probability at which the text mentions another breed beside the most probable one
+MIN_RIVAL = 0.01  # lowest probability at which the text mentions another breed beside the most probable one
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -110,8 +110,8 @@ class Prediction:
     @property
     def looks_like_a_pet(self) -> bool:
         """Whether the photo looks like a pet of a known species, whatever ``only`` says; True without a pet score."""
-        least = self.thresholds.pet
-        return self.pet_score is None or least is None or self.pet_score >= least
+        pet_threshold = self.thresholds.pet
+        return self.pet_score is None or pet_threshold is None or self.pet_score >= pet_threshold
 
     def record(self) -> PredictionRecord:
         """The record described in ``docs/output.md``."""
@@ -171,7 +171,7 @@ class Prediction:
         if not self.breed_recognized:
             closest = ", ".join(breed for breed, _ in rivals)
             return say("{pet}, breed not recognized (closest: {breeds})", pet=text, breeds=closest)
-        likely = [rival for rival in rivals if rival[1] >= LEAST_RIVAL] or rivals[:1]
+        likely = [rival for rival in rivals if rival[1] >= MIN_RIVAL] or rivals[:1]
         shares = ", ".join(f"{breed} {number(f'{p:.0%}')}" for breed, p in likely)
         return say("{pet}, breed uncertain: {breeds}", pet=text, breeds=shares)
 

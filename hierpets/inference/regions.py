@@ -17,7 +17,7 @@ from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.animals import find_candidates
-from hierpets.regions.candidates import MOST, Candidates, Finder
+from hierpets.regions.candidates import MAX_BOXES, Candidates, Finder
 from hierpets.regions.detections import detected
 from hierpets.regions.distinct import keep_distinct
 from hierpets.regions.files import FoundBox
@@ -56,19 +56,19 @@ def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
 class RegionFinder:
     """Finds animals by the outputs of the main network at each place, and by a detector, which knows some ``species``.
 
-    ``least`` is the lowest pet score of an animal. The first of the ``looks`` sees the photo in a smaller square than
-    the second.
+    ``pet_threshold`` is the lowest pet score of an animal. The first of the ``looks`` sees the photo in a smaller
+    square than the second.
     """
 
     def __init__(
         self,
         looks: tuple[PlaceEngine, PlaceEngine],
-        least: float,
+        pet_threshold: float,
         *,
         detector: Detector,
         species: Sequence[str],
     ):
-        self._looks, self._least = looks, least
+        self._looks, self._pet_threshold = looks, pet_threshold
         self._detector, self._species = detector, known_animals(species)
 
     def check(self) -> None:
@@ -96,7 +96,7 @@ class RegionFinder:
             output.scores[:, 0].reshape(side, side),
             log_softmax(output.species).reshape(side, side, -1),
             output.features.reshape(side, side, -1),
-            least=self._least,
+            pet_threshold=self._pet_threshold,
             extent=(extent[0] * side, extent[1] * side),
         )
 
@@ -112,8 +112,8 @@ def answer_boxes(
     :raises HierpetsError: one cannot be predicted.
     """
     regions: list[Region] = []
-    for start in range(0, len(boxes), MOST):  # a file may have any number of boxes, each as large as the photo
-        some = boxes[start : start + MOST]
+    for start in range(0, len(boxes), MAX_BOXES):  # a file may have any number of boxes, each as large as the photo
+        some = boxes[start : start + MAX_BOXES]
         answers = predict([NamedPhoto(name, found.box.squared(*pixels.shape[:2]).cut(pixels)) for found in some])
         for found, answer in zip(some, answers, strict=True):
             if answer.error is not None:

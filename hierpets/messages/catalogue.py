@@ -25,7 +25,7 @@ __all__ = [
 Language = Literal["en", "de", "es", "fr", "pt"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FOLDER = Path(__file__).parent
-MOST_WISHES = 20  # languages that are read from a header: anyone can send thousands
+MAX_WISHES = 20  # languages that are read from a header: anyone can send thousands
 
 _language: ContextVar[Language] = ContextVar("language", default="en")
 
@@ -78,7 +78,7 @@ def read_messages(language: Language) -> Mapping[str, str | list[str]]:
 
 def choose_language(accepted: str) -> Language:
     """Return the known language that an ``Accept-Language`` header (RFC 9110) prefers; English if it names none."""
-    wishes = (wish.partition(";q=") for wish in accepted.replace(" ", "").lower().split(",")[:MOST_WISHES])
+    wishes = (wish.partition(";q=") for wish in accepted.replace(" ", "").lower().split(",")[:MAX_WISHES])
     ranked = sorted(((-_quality(q), tag.partition("-")[0]) for tag, _, q in wishes), key=lambda wish: wish[0])
     return next((known for q, tag in ranked if q < 0 for known in LANGUAGES if known == tag), "en")
 

@@ -19,7 +19,7 @@ __all__ = ["GATE_CLASSES", "BreedGate", "BreedMixture", "SpeciesWeights"]
 
 GATE_CLASSES: tuple[Population, ...] = ("trained", "pretrained", "unlisted")
 
-LEAST = 1e-12  # floor of probabilities before taking logarithms
+MIN_PROBABILITY = 1e-12  # floor of probabilities before taking logarithms
 IMPOSSIBLE_LOGIT = -1e4  # gives a probability of zero
 
 
@@ -161,9 +161,11 @@ class BreedMixture(nn.Module):
             mixed = mixed + gate[:, self.leaf_species, 1] * known
         inside = self.leaf_species == torch.arange(len(self.temperature), device=mixed.device)[:, None]
         listed = (mixed[:, None, :] * inside).sum(dim=2).clamp(max=1.0)
-        leaf = mixed.clamp(min=LEAST).log()  # not (mixed + LEAST): the ONNX exporter drops such a small summand
+        leaf = mixed.clamp(
+            min=MIN_PROBABILITY
+        ).log()  # not (mixed + MIN_PROBABILITY): the ONNX exporter drops such a small summand
         if self.combiner != "conditional":
-            level = self._level(of_trained, self.leaf_species) - listed.clamp(min=LEAST).log()
+            level = self._level(of_trained, self.leaf_species) - listed.clamp(min=MIN_PROBABILITY).log()
             leaf = leaf + level[:, self.leaf_species]
         return leaf, listed
 

@@ -39,7 +39,7 @@ SIGNALS = ("margin", "cosine", "profile", "species", "untrained", "best_untraine
 """
 
 # Signals are clamped here: more extreme values carry no more information.
-MOST, LEAST_LOG, MOST_MARGIN = 12.0, -8.0, 1000.0
+MAX_LOG_RATIO, MIN_LOG, MAX_MARGIN = 12.0, -8.0, 1000.0
 PET_SIGNALS = 3
 LOG_ZERO = -30.0  # stands for the logarithm of zero
 
@@ -228,7 +228,7 @@ class OODScorer(nn.Module):
         ``shared`` and ``probabilities`` are None without a pretrained head. ``hidden`` is as in :meth:`forward`.
         """
         leading = _inside(scores, self.known_species).topk(min(2, self.spec.classes), dim=2)
-        lead = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
+        lead = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MAX_MARGIN)
         margin = lead.masked_fill(self.known_species.sum(dim=1) < 2, 0.0)  # a single leaf has no runner-up
         signals = [margin, _inside(cosine, self.known_species).amax(dim=2)]
         classes = cosine[:, :0]
@@ -261,10 +261,10 @@ class OODScorer(nn.Module):
         trained, untrained = within + _log(self.trained_share), within + _log(1 - self.trained_share)
         own = within + _log(self.known_classes)[winner]
         return [
-            mass.clamp(min=LEAST_LOG),
-            (untrained.logsumexp(dim=2) - trained.logsumexp(dim=2)).clamp(-MOST, MOST),
-            untrained.amax(dim=2).clamp(min=LEAST_LOG),
-            own.logsumexp(dim=2).clamp(min=LEAST_LOG),
+            mass.clamp(min=MIN_LOG),
+            (untrained.logsumexp(dim=2) - trained.logsumexp(dim=2)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO),
+            untrained.amax(dim=2).clamp(min=MIN_LOG),
+            own.logsumexp(dim=2).clamp(min=MIN_LOG),
         ]
 
     def _pet_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:

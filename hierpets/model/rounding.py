@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 import torch
 
-__all__ = ["LEAST", "pack", "pack_tensor", "round_weights", "unpack"]
+__all__ = ["MIN_SIZE", "pack", "pack_tensor", "round_weights", "unpack"]
 
 STEPS = 127
 SCALE = ".scale"
-LEAST = 2048  # number of values below which a tensor is not worth packing
+MIN_SIZE = 2048  # number of values below which a tensor is not worth packing
 
 
 def round_weights(module: torch.nn.Module) -> None:
@@ -54,9 +54,9 @@ def unpack(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def pack_tensor(tensor: torch.Tensor, *, least: int = LEAST) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return the integers and scales of a rounded tensor of at least ``least`` values, else None."""
-    if tensor.ndim < 2 or tensor.numel() < least or not tensor.is_floating_point():
+def pack_tensor(tensor: torch.Tensor, *, min_size: int = MIN_SIZE) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return the integers and scales of a rounded tensor of at least ``min_size`` values, else None."""
+    if tensor.ndim < 2 or tensor.numel() < min_size or not tensor.is_floating_point():
         return None
     integers, scale = _quantize(tensor)
     exact = ((integers * scale - tensor).abs() <= 1e-3 * scale).all()

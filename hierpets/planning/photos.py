@@ -22,7 +22,7 @@ from hierpets.training.splits import sample_weights
 __all__ = ["PlanPhotos", "at_most", "extract_features", "read_photos", "readable_photos"]
 
 FEWEST = 4  # photos of a class; one with fewer cannot be cross-validated
-MOST = 200  # photos of a class that are used: enough for a curve, in minutes
+MAX_PHOTOS = 200  # photos of a class that are used: enough for a curve, in minutes
 _NAMED = 5
 
 
@@ -63,12 +63,12 @@ def read_photos(data: str, registry: Registry, *, breeds: bool = True) -> PlanPh
     photos = PlanPhotos(index, (), len(learned)).keep(learned, "in split test")
     tree = photos.index.taxonomy.tree
     stated = [r for r in photos.index.records if r.breed is not None or not tree[r.species]]
-    return at_most(_enough(photos.keep(stated, "no breed is stated")), MOST)
+    return at_most(_enough(photos.keep(stated, "no breed is stated")), MAX_PHOTOS)
 
 
-def at_most(photos: PlanPhotos, most: int) -> PlanPhotos:
+def at_most(photos: PlanPhotos, limit: int) -> PlanPhotos:
     """Keep at most so many photos of each class, drawn at random."""
-    return photos.keep(_first(draw_evenly(photos.index), most), f"{most} of a class are enough")
+    return photos.keep(_first(draw_evenly(photos.index), limit), f"{limit} of a class are enough")
 
 
 def readable_photos(
@@ -98,12 +98,12 @@ def _enough(photos: PlanPhotos) -> PlanPhotos:
     if not few:
         return photos
     kept = (record for record in photos.index.records if counts[record.label] >= FEWEST)
-    return photos.keep(kept, f"fewer than {FEWEST} of {join_words(few, most=_NAMED)}")
+    return photos.keep(kept, f"fewer than {FEWEST} of {join_words(few, limit=_NAMED)}")
 
 
-def _first(records: Iterable[PhotoRecord], most: int) -> Iterator[PhotoRecord]:
+def _first(records: Iterable[PhotoRecord], limit: int) -> Iterator[PhotoRecord]:
     seen: Counter[object] = Counter()
     for record in records:
         seen[record.label] += 1
-        if seen[record.label] <= most:
+        if seen[record.label] <= limit:
             yield record

@@ -8,7 +8,7 @@ from tarfile import TarInfo
 
 __all__ = ["by_name", "follow", "is_file"]
 
-MOST_LINKS = 40  # in a chain, as on Linux
+MAX_LINKS = 40  # in a chain, as on Linux
 
 
 def is_file(member: TarInfo) -> bool:
@@ -24,7 +24,7 @@ def by_name(members: Iterable[TarInfo]) -> dict[str, TarInfo]:
 def follow(member: TarInfo, members: Mapping[str, TarInfo]) -> TarInfo | None:
     """Return the member if it is a file, or the file that it links to; None if that is not a file of the archive."""
     found: TarInfo | None = member
-    for _ in range(MOST_LINKS):
+    for _ in range(MAX_LINKS):
         if found is None or not _is_link(found):
             break
         found = members.get(_target(found))

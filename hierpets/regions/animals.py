@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.regions.boxes import Box
-from hierpets.regions.candidates import MOST, Candidates, Finder
+from hierpets.regions.candidates import MAX_BOXES, Candidates, Finder
 from hierpets.regions.files import FoundBox
 from hierpets.regions.hills import separate
 
@@ -18,8 +18,8 @@ __all__ = ["find_candidates"]
 DROP = 6.0  # drop of the pet score that separates two hills of one species
 SHARE = 0.35  # of the way from the lowest score to the peak: the level at which a box ends
 ALIKE = 0.6  # cosine of their features above which two hills are parts of one animal
-LEAST_PEAK = -2.0  # pet score at the highest place of an animal
-LEAST_MASS = 0.05  # of the mass of the largest animal
+MIN_PEAK = -2.0  # pet score at the highest place of an animal
+MIN_MASS = 0.05  # of the mass of the largest animal
 SURE_PEAK = 2.0  # pet score at the peak of what surely is a pet
 GAP = -12.0  # pet score somewhere between two animals that are apart
 
@@ -36,24 +36,24 @@ class _Hill(NamedTuple):
 
 
 def find_candidates(
-    pet: np.ndarray, species: np.ndarray, features: np.ndarray, *, least: float, extent: tuple[float, float]
+    pet: np.ndarray, species: np.ndarray, features: np.ndarray, *, pet_threshold: float, extent: tuple[float, float]
 ) -> Candidates:
     """Find candidates for the animals in a photo.
 
     ``pet`` [h, w] are the pet scores at each place, ``species`` [h, w, S] the log probabilities of the species and
-    ``features`` [h, w, D] the features. ``least`` is the lowest pet score of a place on an animal. The photo covers the
-    upper left part of the map: ``extent`` places down and across.
+    ``features`` [h, w, D] the features. ``pet_threshold`` is the lowest pet score of a place on an animal. The photo
+    covers the upper left part of the map: ``extent`` places down and across.
     """
     rows, columns = (int(np.ceil(places)) for places in extent)
     response = (pet[..., None] + species)[:rows, :columns]
     hills = [
         hill
         for of_species in np.moveaxis(response, 2, 0)
-        for hill in _hills(of_species, features[:rows, :columns], least, extent)
+        for hill in _hills(of_species, features[:rows, :columns], pet_threshold, extent)
     ]
     best = response.max(axis=2)
     animals = _animals(hills, best, extent)
-    found = [one for one in animals if one.peak >= LEAST_PEAK and one.mass >= LEAST_MASS * animals[0].mass][:MOST]
+    found = [one for one in animals if one.peak >= MIN_PEAK and one.mass >= MIN_MASS * animals[0].mass][:MAX_BOXES]
     apart = [_are_apart(one, other, best, extent) for one in found for other in found]
     return Candidates(
         tuple(FoundBox(one.box) for one in found),
@@ -64,14 +64,16 @@ def find_candidates(
     ).where(range(len(found)))
 
 
-def _hills(response: np.ndarray, features: np.ndarray, least: float, extent: tuple[float, float]) -> Iterator[_Hill]:
-    numbers = separate(response, least=least, drop=DROP)
+def _hills(
+    response: np.ndarray, features: np.ndarray, pet_threshold: float, extent: tuple[float, float]
+) -> Iterator[_Hill]:
+    numbers = separate(response, threshold=pet_threshold, drop=DROP)
     for number in range(numbers.max() + 1):
         own = numbers == number
         peak = float(response[own].max())
-        above = np.where(own, response - least, 0.0)
+        above = np.where(own, response - pet_threshold, 0.0)
         direction = np.tensordot(above, features, 2)
-        box = _box(own & (above >= SHARE * (peak - least)), extent)
+        box = _box(own & (above >= SHARE * (peak - pet_threshold)), extent)
         yield _Hill(float(above.sum()), peak, box, direction / max(float(np.linalg.norm(direction)), 1e-12))
 
 
@@ -103,7 +105,7 @@ def _are_apart(one: _Hill, other: _Hill, best: np.ndarray, extent: tuple[float, 
 
     ``best`` [h, w] is the largest response of any species.
     """
-    if one.box.shared(other.box) > 0 or min(one.peak, other.peak) < SURE_PEAK:
+    if one.box.overlap(other.box) > 0 or min(one.peak, other.peak) < SURE_PEAK:
         return False
     start, end = (_center(hill.box, extent) for hill in (one, other))
     steps = 2 + int(2 * np.abs(end - start).max())

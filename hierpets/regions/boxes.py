@@ -58,7 +58,7 @@ class Box(StrictModel):
         """The share of this box that lies in another, from 0 to 1."""
         return self._overlap(other) / self.area
 
-    def shared(self, other: Box) -> float:
+    def overlap(self, other: Box) -> float:
         """The share of the smaller of two boxes that lies in the other, from 0 to 1."""
         return self._overlap(other) / min(self.area, other.area)
 

@@ -11,9 +11,9 @@ import numpy as np
 from hierpets.regions.boxes import Box
 from hierpets.regions.files import FoundBox
 
-__all__ = ["MOST", "Candidates", "Finder"]
+__all__ = ["MAX_BOXES", "Candidates", "Finder"]
 
-MOST = 16
+MAX_BOXES = 16
 """Most animals of a photo: each takes as long as a photo."""
 
 
@@ -61,7 +61,7 @@ class Candidates(NamedTuple):
         return self._replace(finder=np.full(len(self.boxes), finder))
 
     def and_those(self, others: Candidates) -> Candidates:
-        """These and others of the same photo, up to :data:`MOST`; an animal may be in both."""
+        """These and others of the same photo, up to :data:`MAX_BOXES`; an animal may be in both."""
         n, m = len(self.boxes), len(others.boxes)
         apart = np.zeros((n + m, n + m), bool)
         apart[:n, :n], apart[n:, n:] = self.apart, others.apart
@@ -70,4 +70,4 @@ class Candidates(NamedTuple):
             for pair in ((self.mass, others.mass), (self.sure, others.sure), (self.finder, others.finder))
         )
         both = Candidates((*self.boxes, *others.boxes), mass, sure, apart, finder)
-        return both.where(both.by_trust[:MOST])
+        return both.where(both.by_trust[:MAX_BOXES])

@@ -13,10 +13,10 @@ from hierpets.regions.candidates import Candidates, Finder
 __all__ = ["keep_distinct"]
 
 # Chosen on composites, single photos and close-ups of Oxford-IIIT Pet's trainval part (docs/regions.md).
-LEAST_BREED = 0.2  # lowest probability of the best breed of a second animal
-LEAST_BREED_CLOSER = 0.6  # the same for one that only a closer look found
+MIN_BREED = 0.2  # lowest probability of the best breed of a second animal
+MIN_BREED_CLOSER = 0.6  # the same for one that only a closer look found
 SAME_BREED = 0.002  # probability that two show the same breed above which they count as one animal
-SHARED = 0.3  # overlap, as a share of the smaller box, above which two count as one animal
+MAX_OVERLAP = 0.3  # overlap, as a share of the smaller box, above which two count as one animal
 INSIDE = 0.6  # share of a part that lies in the box of the whole animal
 SURE_BREED = 0.8  # lowest probability of the best breeds of two animals in one detection
 
@@ -59,12 +59,12 @@ class _Selection:
     def _is_breed(self, row: int) -> bool:
         """Whether one breed is probable: a candidate that could be many is a part of an animal, such as half a face."""
         closer = self._candidates.finder[row] == Finder.CLOSER_LOOK
-        return self._best(row) >= (LEAST_BREED_CLOSER if closer else LEAST_BREED)
+        return self._best(row) >= (MIN_BREED_CLOSER if closer else MIN_BREED)
 
     def _is_group(self, row: int, parts: Sequence[int]) -> bool:
         """Whether its box holds at least two animals."""
         inside = [self._candidates.box(part) for part in parts if self._lies_in(part, row)]
-        return any(one.shared(other) <= SHARED for one, other in combinations(inside, 2))
+        return any(one.overlap(other) <= MAX_OVERLAP for one, other in combinations(inside, 2))
 
     def _find_whole(self, row: int, detections: Sequence[int]) -> int | None:
         """The smallest detection that it lies in, or itself if it is a detection; None if there is none."""
@@ -81,7 +81,7 @@ class _Selection:
         one_detection = wholes[0] is not None and wholes[0] == wholes[1]
         if self._candidates.apart[row, other] and not one_detection:
             return False
-        if self._candidates.box(row).shared(self._candidates.box(other)) > SHARED:
+        if self._candidates.box(row).overlap(self._candidates.box(other)) > MAX_OVERLAP:
             return True
         if one_detection and min(self._best(row), self._best(other)) < SURE_BREED:
             return True

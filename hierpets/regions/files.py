@@ -18,7 +18,7 @@ from hierpets.validation.problems import problem_lines
 
 __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 
-LEAST_SCORE = 0.2  # the threshold that MegaDetector recommends for its version 5
+MIN_SCORE = 0.2  # the threshold that MegaDetector recommends for its version 5
 ROUNDING = 0.02  # share of the photo by which a box may reach beyond its edge
 OTHER_SHAPE = 0.02  # relative difference allowed between aspect ratios of photo and file, as sizes are rounded
 PEOPLE = frozenset({"person", "people", "human"})
@@ -207,7 +207,7 @@ def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, 
         animals = (
             found
             for found in image.detections or ()
-            if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= LEAST_SCORE
+            if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= MIN_SCORE
         )
         yield image.file, []
         for found in animals:
@@ -224,7 +224,7 @@ def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox] |
         image = images.get(one.image_id)
         if image is None:
             raise DataError(f"{path}: an annotation of image {one.image_id!r}, which is not among the images")
-        if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_SCORE):
+        if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= MIN_SCORE):
             size = image.width, image.height
             yield image.file_name, _found(path, image.file_name, one.bbox, size, one.score)
 

@@ -9,8 +9,8 @@ __all__ = ["separate"]
 NOTHING = -1
 
 
-def separate(response: np.ndarray, *, least: float, drop: float) -> np.ndarray:
-    """The number of the hill that each place of ``response`` [h, w] belongs to, int [h, w]; -1 at or below ``least``.
+def separate(response: np.ndarray, *, threshold: float, drop: float) -> np.ndarray:
+    """Number the hills of ``response`` [h, w]: return that of each place, int [h, w]; -1 at or below ``threshold``.
 
     Hills are numbered from the highest. Two peaks are one hill unless every path from the lower peak to the higher one
     descends by at least ``drop``: the persistence of a peak, after Edelsbrunner, Letscher and Zomorodian, "Topological
@@ -21,7 +21,7 @@ def separate(response: np.ndarray, *, least: float, drop: float) -> np.ndarray:
     for flat in np.argsort(-response, axis=None, kind="stable").tolist():
         row, column = divmod(flat, response.shape[1])
         height = float(response[row, column])
-        if height <= least:
+        if height <= threshold:
             break
         around = hills[row : row + 3, column : column + 3]
         near = sorted({int(hill) for hill in around.flat if hill != NOTHING})  # the lowest number has the highest peak

@@ -109,9 +109,9 @@ class Service:
             if name != "only" and len(given) > 1:
                 raise Problem("invalid", f"{name}: expected one value, got {len(given)}")
             overrides[name] = given if name == "only" else given[0]
-        most = len(self.predictor.manifest.taxonomy.leaves) + len(self.predictor.manifest.taxonomy.species)
-        if len(overrides.get("only", ())) > most:  # each name is looked up in every language, while others wait
-            raise Problem("invalid", f"only: more names than the {most} of this model")
+        known = len(self.predictor.manifest.taxonomy.leaves) + len(self.predictor.manifest.taxonomy.species)
+        if len(overrides.get("only", ())) > known:  # each name is looked up in every language, while others wait
+            raise Problem("invalid", f"only: more names than the {known} of this model")
         try:
             options = PredictOptions.of(self.settings.options, overrides)
             self.predictor.check(options)

@@ -10,13 +10,13 @@ import numpy as np
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.conformal import nonconformity_scores
-from hierpets.hierarchy.decision import Decision, decide, least_pet_scores, named_probabilities
+from hierpets.hierarchy.decision import Decision, decide, named_probabilities, pet_thresholds
 from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, most_probable_species, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.outputs import HeldOutOutputs, least_pet_score
+from hierpets.training.outputs import HeldOutOutputs, fit_pet_threshold
 from hierpets.training.trained import Trained
 
 __all__ = [
@@ -85,7 +85,7 @@ def calibrate(
     of the pet score is fitted to ``outputs``. ``alpha`` is the target error rate.
     """
     uncut = Calibrated(taxonomy, outputs.temperatures(taxonomy, unlisted), combiner, Policy(alpha=alpha))
-    policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted, taxonomy)})
+    policy = uncut.policy.model_copy(update={"pet": fit_pet_threshold(outputs, unlisted, taxonomy)})
     # Without a breed in the label, nobody knows whether a named breed is right.
     photos: dict[Population, HeldOutOutputs | None] = {
         "trained": outputs.where(outputs.labels.breed_known),
@@ -162,7 +162,7 @@ def score_photos(
     alone = nonconformity_scores(sets.probabilities[:, :1], right[:, :1])
     found = [np.maximum(alone, species)]
     found += [nonconformity_scores(sets.probabilities[:, 1:n], right[:, 1:n]) for n in range(2, MAX_SET + 1)]
-    refused = scores[:, 0] < least_pet_scores(policy, named, taxonomy, others)
+    refused = scores[:, 0] < pet_thresholds(policy, named, taxonomy, others)
     return np.where(refused[:, None], 0.0, np.stack(found, axis=1))
 
 

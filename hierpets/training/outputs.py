@@ -13,7 +13,7 @@ from hierpets.hierarchy.second_look import both_looks
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["HeldOutOutputs", "least_pet_score"]
+__all__ = ["HeldOutOutputs", "fit_pet_threshold"]
 
 PET_KEPT = 0.95
 """Share of photos of held-out breeds that must still count as pets. A fifth of the breeds is held out at a time, which
@@ -102,7 +102,7 @@ class HeldOutOutputs:
         )
 
 
-def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, taxonomy: Taxonomy) -> float:
+def fit_pet_threshold(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, taxonomy: Taxonomy) -> float:
     """Return the pet score threshold: most photos of unlisted breeds, or without them of ``outputs``, reach it."""
     if unlisted is not None:
         return float(np.quantile(unlisted.scores[:, 0], 1 - PET_KEPT))

@@ -12,7 +12,7 @@ from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.hierarchy.second_look import is_doubtful
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.outputs import HeldOutOutputs, least_pet_score
+from hierpets.training.outputs import HeldOutOutputs, fit_pet_threshold
 
 __all__ = ["SecondLooks"]
 
@@ -22,11 +22,11 @@ class SecondLooks:
     """Which held-out photos are doubtful after a first look, and what both looks at them say.
 
     Thresholds, and the error rate that they promise, are fitted to both looks as one procedure. ``calibration`` is that
-    of the first look, and ``least`` its pet score threshold.
+    of the first look, and ``pet_threshold`` its pet score threshold.
     """
 
     calibration: Calibration
-    least: float
+    pet_threshold: float
 
     @classmethod
     def after(
@@ -34,11 +34,11 @@ class SecondLooks:
     ) -> SecondLooks:
         """Fit the calibration and the threshold to a ``first`` look, and to one at photos of ``unlisted`` breeds."""
         calibration = Calibration(taxonomy, first.temperatures(taxonomy, unlisted), combiner)
-        return cls(calibration, least_pet_score(first, unlisted, taxonomy))
+        return cls(calibration, fit_pet_threshold(first, unlisted, taxonomy))
 
     def wanted(self, first: HeldOutOutputs) -> np.ndarray:
         """Return the photos that need a second look, bool [N]."""
-        return is_doubtful(first.outputs, self.calibration, least=self.least)
+        return is_doubtful(first.outputs, self.calibration, pet_threshold=self.pet_threshold)
 
     def __call__(
         self,

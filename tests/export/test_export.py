@@ -280,8 +280,8 @@ def test_the_least_fall_is_the_lower_end_of_a_paired_interval():
     differences = np.array([1.0] * 10 + [-1.0] * 2 + [0.0] * 318)  # right by the reference alone, by the other alone
     interval = stats.norm.interval(0.95, differences.mean(), differences.std() / np.sqrt(330))
     parity = Parity(330, 318, {}, 0.0, 330, (300, 292), lost=10)
-    assert parity.least_fall == pytest.approx(interval[0], abs=1e-5)
-    assert Parity(330, 318, {}).least_fall == 0
+    assert parity.smallest_fall == pytest.approx(interval[0], abs=1e-5)
+    assert Parity(330, 318, {}).smallest_fall == 0
 
 
 def test_measure_parity_expects_of_a_changed_photo_what_the_reference_gave_its_own_class_over_the_new_one(

@@ -7,7 +7,7 @@ from hierpets.hierarchy.conformal import (
     ScoreGroup,
     conformal_threshold,
     fewest_scores,
-    least_alpha,
+    min_alpha,
     nonconformity_scores,
     shared_threshold,
 )
@@ -89,8 +89,8 @@ def test_fewest_scores_is_where_a_promise_begins(alpha, fewest):
     assert fewest_scores(alpha) == fewest
     assert conformal_threshold([0.0] * fewest, alpha) == 0.0
     assert conformal_threshold([0.0] * (fewest - 1), alpha) == 1.0
-    assert fewest_scores(least_alpha(fewest)) <= fewest
-    assert fewest_scores(least_alpha(fewest) - 0.001) > fewest
+    assert fewest_scores(min_alpha(fewest)) <= fewest
+    assert fewest_scores(min_alpha(fewest) - 0.001) > fewest
 
 
 def group(generator, size, share, promised=True):

@@ -10,8 +10,8 @@ from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import (
     ALPHA_SHARE_OF_SETS,
-    LEAST_PROBABILITY,
     MAX_SET,
+    MIN_PROBABILITY,
     PET_SCORE_BAND,
     Policy,
     population_shares,
@@ -169,10 +169,10 @@ def test_decide_says_that_an_alpha_cannot_be_promised():
 @pytest.mark.parametrize("photos", [1, 8, 19, 21, 22, 98, 110, 111, 150])
 def test_least_alpha_is_the_first_at_which_anything_is_answered(photos):
     few = Policy(scores={"trained": {"cat": ((0.0,) * MAX_SET,) * photos, "dog": ()}})
-    least = few.least_alpha("dog") if photos < 100 else few.least_alpha("cat")
+    least = few.min_alpha("dog") if photos < 100 else few.min_alpha("cat")
     assert few.thresholds("cat", least).probability < 1 == few.thresholds("cat", least - 0.001).probability
     assert (few.unanswered(["cat"]) is None) == (least <= few.alpha)
-    assert few.model_copy(update={"alpha": few.least_alpha("cat")}).unanswered(["cat"]) is None
+    assert few.model_copy(update={"alpha": few.min_alpha("cat")}).unanswered(["cat"]) is None
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_least_alpha_keeps_the_promise_for_breeds_of_pretraining_too(trained, pr
     """Not for unlisted ones, which have none."""
     rows = {"trained": trained, "pretrained": pretrained, "unlisted": unlisted}
     mixed = Policy(scores={population: {"cat": ((0.0,) * MAX_SET,) * n} for population, n in rows.items()})
-    least = mixed.least_alpha("cat")
+    least = mixed.min_alpha("cat")
     assert mixed.thresholds("cat", least).probability < 1 == mixed.thresholds("cat", least - 0.001).probability
 
 
@@ -259,7 +259,7 @@ def test_decide_reads_another_threshold_at_another_alpha():
 def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
     zero, high = (0.0,) * MAX_SET, (0.9,) * MAX_SET
     mixed = Policy(scores={"trained": {"cat": (zero,) * 200, "dog": (high,) * 3}})
-    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == LEAST_PROBABILITY
+    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == MIN_PROBABILITY
 
 
 def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_its_species():
@@ -286,7 +286,7 @@ def test_policy_refuses_scores_that_it_cannot_use():
 @given(logits_of(), st.floats(0, 1))
 def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
     taxonomy, species, leaf = case
-    fixed, threshold = flat_policy(taxonomy.species, threshold), max(threshold, LEAST_PROBABILITY)
+    fixed, threshold = flat_policy(taxonomy.species, threshold), max(threshold, MIN_PROBABILITY)
     for row in joint_probabilities(species, leaf, taxonomy):
         decision = decide_one(row, taxonomy, fixed)
         assert decision.species in taxonomy.species
@@ -364,11 +364,11 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
 
     assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 19}) == [LEAST_PROBABILITY, LEAST_PROBABILITY]
+    assert threshold({"cat": (fooled,) * 19}) == [MIN_PROBABILITY, MIN_PROBABILITY]
     assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 99, "dog": (never,) * 99}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, LEAST_PROBABILITY]
+    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, MIN_PROBABILITY]
 
 
 SCORE_ROWS = st.lists(st.floats(0, 1), min_size=MAX_SET, max_size=MAX_SET).map(sorted)
@@ -401,7 +401,7 @@ def test_photos_of_held_out_breeds_that_are_too_few_do_not_silence_a_model():
         Policy(scores={"trained": {"cat": (never,) * 180}, "unlisted": {"dog": (certain,) * count}})
         for count in (12, 60)
     ]
-    assert [policy.thresholds("cat").probability for policy in policies] == [LEAST_PROBABILITY, 1.0]
+    assert [policy.thresholds("cat").probability for policy in policies] == [MIN_PROBABILITY, 1.0]
     silent = policies[1].unanswered(["cat"])
     assert policies[0].unanswered(["cat"]) is None
     assert silent is not None
@@ -424,16 +424,16 @@ def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_t
         scores[population] = {"cat": right[wrong:] + fooled * wrong}
         return Policy(scores=scores).thresholds("cat", max_set=1).probability
 
-    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]  # 15 of 301
-    assert [threshold("trained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]
+    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [MIN_PROBABILITY, 0.7]  # 15 of 301
+    assert [threshold("trained", wrong) for wrong in (14, 15)] == [MIN_PROBABILITY, 0.7]
     few = {"trained": {"cat": right}, "pretrained": {"cat": fooled * 99}}
-    assert Policy(scores=few).thresholds("cat", max_set=1).probability == LEAST_PROBABILITY, "too few to speak"
-    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [LEAST_PROBABILITY, LEAST_PROBABILITY, 0.7]
+    assert Policy(scores=few).thresholds("cat", max_set=1).probability == MIN_PROBABILITY, "too few to speak"
+    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [MIN_PROBABILITY, MIN_PROBABILITY, 0.7]
 
 
 def test_sets_of_breeds_have_the_threshold_of_their_size_and_never_one_below_that_of_a_breed():
     breed = Policy(scores={"trained": {"cat": ((0.6, 0.0, 0.0),) * 10 + ((0.0,) * MAX_SET,) * 190}}, alpha=0.1)
-    assert breed.thresholds("cat")[1:3] == (LEAST_PROBABILITY, LEAST_PROBABILITY)
+    assert breed.thresholds("cat")[1:3] == (MIN_PROBABILITY, MIN_PROBABILITY)
     assert breed.thresholds("cat", 0.04)[1:3] == (0.6, 0.6)
     pairs = Policy(scores={"trained": {"cat": ((0.6, 0.7, 0.8),) * 200}})
     assert pairs.thresholds("cat", max_set=2)[1:3] == (0.6, 0.7)
@@ -449,7 +449,7 @@ def test_no_answer_is_given_that_is_more_likely_wrong_than_right(rows, alpha, ma
     """Unless alpha allows for it: above one half, what has a probability of 1 - alpha may be said."""
     scores = tuple(tuple(reversed(row)) for row in rows)
     found = Policy(scores={"trained": {"cat": scores}}).thresholds("cat", alpha, max_set)
-    least = min(LEAST_PROBABILITY, 1 - alpha)
+    least = min(MIN_PROBABILITY, 1 - alpha)
     assert least <= found.probability <= found.breed_set <= 1
     own = shared_threshold(
         [ScoreGroup(np.sort([row[0] for row in scores]), 1.0, promised=True)],

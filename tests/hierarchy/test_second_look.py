@@ -49,9 +49,9 @@ def test_a_photo_leaves_doubt_where_no_breed_is_more_probable_than_not():
     leaf = np.array([[9.0, 0.0, 0.0, 0.0]] * 4)
     listed = np.array([[0.0, 0.9, 0.9, 1.0], [0.0, 0.3, 0.9, 1.0], [0.0, 0.3, 0.3, 1.0], [0.0, 1.0, 1.0, 1.0]])
     outputs = Outputs(species, leaf, listed)
-    assert is_doubtful(outputs, PLAIN, least=-1).tolist() == [False, True, True, True]
+    assert is_doubtful(outputs, PLAIN, pet_threshold=-1).tolist() == [False, True, True, True]
     nothing = Outputs(*(array[:0] for array in outputs))
-    assert not is_doubtful(nothing, PLAIN, least=-1).size
+    assert not is_doubtful(nothing, PLAIN, pet_threshold=-1).size
 
 
 def test_photos_that_are_surely_pets_or_surely_none_leave_no_doubt():
@@ -59,4 +59,4 @@ def test_photos_that_are_surely_pets_or_surely_none_leave_no_doubt():
     scores = np.full((n, 4), 0.1)
     scores[:, 0] = [-4.5, -3.5, 0.0, 3.5, 4.5]
     outputs = Outputs(np.zeros((n, 3)), np.zeros((n, 4)), scores)
-    assert is_doubtful(outputs, PLAIN, least=0).tolist() == [False, True, True, True, False]
+    assert is_doubtful(outputs, PLAIN, pet_threshold=0).tolist() == [False, True, True, True, False]

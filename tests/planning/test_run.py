@@ -79,7 +79,7 @@ def test_plan_uses_the_photos_that_it_can_and_says_what_it_leaves_out(planned):
 
 
 def test_plan_leaves_test_photos_alone_and_counts_all_others_for_the_costs(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("hierpets.planning.photos.MOST", 5)
+    monkeypatch.setattr("hierpets.planning.photos.MAX_PHOTOS", 5)
     rows = [
         f"{path},{path.parts[-3]},{path.parts[-2]},{'test' if path.stem == '11' else 'train'}"
         for path in sorted(photos.glob("*/*/[0-9]*.png"))

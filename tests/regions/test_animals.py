@@ -7,7 +7,7 @@ NOWHERE = -20.0
 SHAPE = (12, 12)
 
 
-def find(*animals, extent=SHAPE, least=-5.0, between=NOWHERE):
+def find(*animals, extent=SHAPE, pet_threshold=-5.0, between=NOWHERE):
     """The boxes that are found where (row, column, height of the pet score, species, direction of the features) are
     animals of three places' radius.
     """
@@ -21,7 +21,7 @@ def find(*animals, extent=SHAPE, least=-5.0, between=NOWHERE):
         species[near] = np.log(0.001)
         species[near, which] = np.log(0.999)
         features[near] = np.eye(8)[direction]
-    return candidates(pet, species, features, least=least, extent=extent)
+    return candidates(pet, species, features, pet_threshold=pet_threshold, extent=extent)
 
 
 def candidates(*given, **options):
@@ -92,7 +92,7 @@ def test_two_animals_that_look_alike_are_two_where_no_pet_is_between_them():
 
 
 def test_nothing_above_the_least_score_is_no_animal():
-    assert boxes(find((5, 6, 10.0, 0, 0), least=11.0)) == []
+    assert boxes(find((5, 6, 10.0, 0, 0), pet_threshold=11.0)) == []
     assert boxes(find()) == []
 
 
@@ -109,4 +109,4 @@ def test_no_more_animals_are_found_than_can_be_answered():
     pet[::4, ::4] = 10.0
     features = np.random.default_rng(0).normal(size=(40, 40, 200))
     species = np.full((40, 40, 2), np.log(0.5))
-    assert len(candidates(pet, species, features, least=-5.0, extent=(40, 40)).boxes) == 16
+    assert len(candidates(pet, species, features, pet_threshold=-5.0, extent=(40, 40)).boxes) == 16

@@ -59,6 +59,6 @@ def test_box_around_others_is_the_smallest_that_holds_them():
 def test_shared_is_the_part_of_the_smaller_box():
     large, inside, apart = Box.between(0, 0, 1, 1), Box.between(0.1, 0.1, 0.3, 0.3), Box.between(0.4, 0.4, 0.6, 0.6)
     half = Box.between(0.2, 0.1, 0.4, 0.3)
-    assert large.shared(inside) == inside.shared(large) == pytest.approx(1)
-    assert inside.shared(apart) == 0
-    assert inside.shared(half) == half.shared(inside) == pytest.approx(0.5)
+    assert large.overlap(inside) == inside.overlap(large) == pytest.approx(1)
+    assert inside.overlap(apart) == 0
+    assert inside.overlap(half) == half.overlap(inside) == pytest.approx(0.5)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hierpets.regions.boxes import Box
-from hierpets.regions.candidates import MOST, Candidates, Finder
+from hierpets.regions.candidates import MAX_BOXES, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
 
@@ -30,7 +30,7 @@ def test_those_that_are_trusted_come_before_those_for_which_much_speaks():
 
 def test_no_more_animals_are_found_than_can_be_answered_and_the_least_trusted_are_left_out():
     both = in_a_row(12).and_those(in_a_row(12, finder=Finder.CLOSER_LOOK))
-    assert len(both.boxes) == MOST
+    assert len(both.boxes) == MAX_BOXES
     assert sorted(both.mass[both.finder == Finder.CLOSER_LOOK]) == [8, 9, 10, 11]
     assert (both.finder == Finder.PLACES).sum() == 12
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierpets.regions.candidates import MOST, Finder
+from hierpets.regions.candidates import MAX_BOXES, Finder
 from hierpets.regions.detections import detected, is_beside
 
 
@@ -40,7 +40,7 @@ def test_unlikely_boxes_and_those_of_no_size_are_none():
 
 def test_of_more_than_can_be_answered_the_likeliest_are_kept():
     both = found(*((0.04 * n, 0.0, 0.04 * n + 0.03, 1.0, 0.3 + 0.02 * n) for n in range(20)))
-    assert sorted(one.score for one in both.boxes) == pytest.approx([0.3 + 0.02 * n for n in range(20 - MOST, 20)])
+    assert sorted(one.score for one in both.boxes) == pytest.approx([0.3 + 0.02 * n for n in range(20 - MAX_BOXES, 20)])
 
 
 def test_an_animal_is_beside_another_where_one_of_its_boxes_shares_little_with_the_likeliest_of_that():
@@ -61,9 +61,9 @@ def test_a_box_beyond_the_photo_ends_at_its_edge():
 @given(arrays(float, (40, 4), elements=st.floats(-1, 2)), arrays(float, 40, elements=st.floats(0, 1)))
 def test_whatever_a_detector_says_boxes_lie_in_the_photo_and_apart(edges, scores):
     boxes = [one.box for one in detected(edges, scores).boxes]
-    assert len(boxes) <= MOST
+    assert len(boxes) <= MAX_BOXES
     for number, box in enumerate(boxes):
         left, top, right, bottom = box.edges
         assert 0 <= left < right <= 1 + 1e-9
         assert 0 <= top < bottom <= 1 + 1e-9
-        assert all(box.shared(other) <= 0.5 for other in boxes[:number])
+        assert all(box.overlap(other) <= 0.5 for other in boxes[:number])

@@ -187,7 +187,7 @@ class Alike:
 def test_look_for_individuals_where_the_settings_want_them_found(settings, found, monkeypatch):
     index = index_of(PhotoRecord(f"{s}-{n}.jpg", s, "a breed") for s in ("cat", "dog") for n in range(2))
     assert len(look_for_individuals(index, Alike(), TrainConfig(**settings))) == found
-    monkeypatch.setattr(individuals, "MOST_PHOTOS", 3)
+    monkeypatch.setattr(individuals, "MAX_PHOTOS", 3)
     assert look_for_individuals(index, Alike(), TrainConfig(**settings)) == {}
 
 

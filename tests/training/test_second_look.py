@@ -67,7 +67,7 @@ def test_held_out_photos_are_answered_as_the_model_answers_them(tmp_path, monkey
     fitted = Fitted(config_of(tmp_path))
     once, trained = fitted.frozen(second_look=False), fitted.frozen()
     if how == "after an early network":
-        monkeypatch.setattr(fit, "LEAST_THRESHOLD", 0.51)  # synthetic photos are hard to tell for a tiny network
+        monkeypatch.setattr(fit, "MIN_THRESHOLD", 0.51)  # synthetic photos are hard to tell for a tiny network
         early = fitted.frozen(width=12, second_look=False)
         once, trained = (fit_cascade([early], main, combiner=fitted.config.combiner) for main in (once, trained))
         assert {*trained.held_out["validation"].by_main.tolist()} == {True, False}

@@ -17,7 +17,7 @@ PAIRS = {
     "conv_pwl": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
     "conv_dw": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
 }
-LEAST = 1e-8  # scale below which a channel counts as closed, and keeps its filter
+MIN_SCALE = 1e-8  # scale below which a channel counts as closed, and keeps its filter
 
 
 def fold(network: nn.Module) -> nn.Module:
@@ -38,7 +38,7 @@ def unfold_into(network: nn.Module, folded: nn.Module) -> None:
         learned = getattr(modules[names[block]], conv)
         filters, bn = getattr(block, conv).weight, getattr(block, norm)
         scale = bn.weight / (bn.running_var + bn.eps).sqrt()
-        is_open = scale.abs() > LEAST
+        is_open = scale.abs() > MIN_SCALE
         divided = learned.weight / torch.where(is_open, scale, 1.0)[:, None, None, None]
         filters.copy_(torch.where(is_open[:, None, None, None], divided, filters))
         bn.bias.copy_(learned.bias + bn.running_mean * scale)

@@ -68,7 +68,7 @@ def measure(
         table = write_table(Path(folder) / "photos.csv", own[: PHOTOS * len(breeds)])
         result = train(table, out=Path(folder) / "run", recipe="heads", quantize=False)
         found = []
-        for least in (0.0, policy.LEAST_PROBABILITY):
+        for least in (0.0, policy.MIN_PROBABILITY):
             with at_least(least):
                 predictor = result.predictor(recommend=False)
                 asked = [list(predictor.stream([one.path for one in part])) for part in (listed, others, unlisted)]
@@ -80,11 +80,11 @@ def measure(
 @contextmanager
 def at_least(least: float) -> Iterator[None]:
     """Replace the lowest threshold by ``least``."""
-    before, policy.LEAST_PROBABILITY = policy.LEAST_PROBABILITY, least
+    before, policy.MIN_PROBABILITY = policy.MIN_PROBABILITY, least
     try:
         yield
     finally:
-        policy.LEAST_PROBABILITY = before
+        policy.MIN_PROBABILITY = before
 
 
 def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:

@@ -30,7 +30,7 @@ from hierpets.training.frozen.statistics import collect_statistics
 from tools.errors import in_one_line
 
 HELD = 24  # photos of each breed to plan with
-LEAST = 80  # photos a breed needs for measuring the gain from ten more
+MIN_PHOTOS = 80  # photos a breed needs for measuring the gain from ten more
 
 
 @in_one_line
@@ -74,7 +74,7 @@ def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, flo
     before = fit_lda(held, leaves, shrinkage=SHRINKAGE)
     for k, label in enumerate(leaves):
         own = leaf == k
-        if own.sum() < LEAST:
+        if own.sum() < MIN_PHOTOS:
             continue
         ten, *_ = collect_statistics(photos.where(own & (rank >= HELD) & (rank < HELD + REMOVED)), None)
         after = fit_lda(held + ten, leaves, shrinkage=SHRINKAGE)

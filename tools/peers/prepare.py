@@ -12,7 +12,7 @@ from tools.peers.network import build_network, read_spec
 __all__ = ["convert", "enlarge", "export_learner", "split"]
 
 LARGE = (4000, 3000)  # 12 megapixels, as of phones
-MOST_HELD_OUT = 0.5
+MAX_HELD_OUT = 0.5
 
 
 def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
     from hierpets.data.photos import read_photo
 
     index = read_index(data)
-    index = split_index(index, seed=0, val=0.0, test=min(photos / len(index), MOST_HELD_OUT))
+    index = split_index(index, seed=0, val=0.0, test=min(photos / len(index), MAX_HELD_OUT))
     with (Path(out) / "data.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "species", "breed", "split"])

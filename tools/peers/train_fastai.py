@@ -26,7 +26,7 @@ from tools.peers.network import build_network, read_spec
 __all__ = ["train"]
 
 BATCH = 32
-MOST_VALIDATED = 400
+MAX_VALIDATED = 400
 
 
 class UntilTarget(Callback):
@@ -95,6 +95,6 @@ def _read_labels(file: Path) -> tuple[dict[str, str], list[int]]:
     with file.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     held_out = [row for row in rows if row["split"] == "test"]
-    kept = [row for row in rows if row["split"] == "train"] + held_out[:: max(1, -(-len(held_out) // MOST_VALIDATED))]
+    kept = [row for row in rows if row["split"] == "train"] + held_out[:: max(1, -(-len(held_out) // MAX_VALIDATED))]
     labels = {row["path"]: f"{row['species']}/{row['breed'] or '-'}" for row in kept}
     return labels, [n for n, row in enumerate(kept) if row["split"] == "test"]

@@ -11,7 +11,7 @@ from tools.tuning.squares import Squares
 
 __all__ = ["random_views"]
 
-LEAST_AREA = 0.35  # smallest share of a photo in a view
+MIN_AREA = 0.35  # smallest share of a photo in a view
 ASPECTS = math.log(3 / 4), math.log(4 / 3)
 CONTRAST, BRIGHTNESS, SATURATION = 0.3, 0.075, 0.15
 SOFT_BATCHES = 0.5  # share of batches in which half of the views lose detail, like photos of few pixels
@@ -45,7 +45,7 @@ class _Draw:
 
 def _crops(aspect: torch.Tensor, draw: _Draw) -> torch.Tensor:
     """Draw affine maps [B, 2, 3] from a view to its square; half of them mirror."""
-    area, shape = draw.each(LEAST_AREA, 1), draw.each(*ASPECTS).exp() / aspect.clamp(0.3, 3)
+    area, shape = draw.each(MIN_AREA, 1), draw.each(*ASPECTS).exp() / aspect.clamp(0.3, 3)
     width, height = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
     maps = torch.zeros(len(aspect), 2, 3, device=aspect.device)
     maps[:, 0, 0] = torch.where(draw.each(0, 1) < 0.5, -width, width)

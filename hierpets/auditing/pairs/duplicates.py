@@ -74,10 +74,10 @@ def confirmed_pairs(
         *(("turned", others, OF_TURNED * same) for others in zip(*turned, strict=True)),
     ]
     best: dict[tuple[int, int], Pair] = {}
-    for how, others, least in variants:
+    for how, others, threshold in variants:
         for i, j in near_pairs(bits, hash_bits(others), within=within).tolist():
             similarity = float(unit[i] @ unit[j])
-            if similarity >= least:
+            if similarity >= threshold:
                 best.setdefault((i, j), Pair(i, j, how, similarity))
     return sorted(best.values(), key=lambda pair: (pair.first, pair.second))
 

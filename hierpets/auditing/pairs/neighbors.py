@@ -11,7 +11,7 @@ __all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_wit
 WORKING_MEMORY = 64  # MB of distances at a time
 NEAREST = 5  # number of neighbors over which the distance of an outlier is averaged
 FENCE = 2.0  # interquartile ranges above the third quartile
-LEAST_RANGE = 0.02  # minimum interquartile range: the photos of one burst are all equally close
+MIN_RANGE = 0.02  # minimum interquartile range: the photos of one burst are all equally close
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,4 @@ def find_outliers(neighbors: Neighbors) -> tuple[np.ndarray, np.ndarray]:
     """
     distance = 1.0 - neighbors.similarity[:, :NEAREST].astype(np.float64).mean(axis=1)
     low, high = np.percentile(distance, [25, 75])
-    return distance > high + FENCE * max(high - low, LEAST_RANGE), distance
+    return distance > high + FENCE * max(high - low, MIN_RANGE), distance

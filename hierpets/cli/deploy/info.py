@@ -63,7 +63,7 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
-        yield f"  {species}", _needed(thresholds, few=info.least_alpha[species] > info.alpha)
+        yield f"  {species}", _needed(thresholds, few=info.min_alpha[species] > info.alpha)
     for name, grown in info.grown.items():
         yield "  grown", f"{name}: {_needed_by_grown(grown, name.split('/')[0])}"
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hierpets.data.decoding.boxes import MOST_FIELDS, Fields, find_box
+from hierpets.data.decoding.boxes import MAX_FIELDS, Fields, find_box
 
 __all__ = ["as_still_avif", "coded_sizes"]
 
@@ -12,7 +12,7 @@ SEQUENCE_HEADER = 1
 SHORT_LEVELS = 7  # a level above has one more bit, its tier
 HEADER_BYTES = 64  # longer than the fields of a sequence header before its size
 # Some fields take no bytes, so that a small file could announce billions of parts. A picture of tiles has dozens.
-MOST = 1000  # items and parts of items; units
+MAX_ITEMS = 1000  # items and parts of items; units
 
 
 def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
@@ -22,7 +22,7 @@ def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
     """
     units = (unit for item in _items(data, meta) for unit in _units(item))
     for number, (kind, content) in enumerate(units):
-        if number == MOST:
+        if number == MAX_ITEMS:
             raise ValueError("too many units")
         if kind == SEQUENCE_HEADER:
             yield _sequence_size(content)
@@ -39,9 +39,9 @@ def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
     :raises ValueError: the items together are longer than the file.
     """
     places, inside = find_box(meta[4:], b"iloc"), find_box(meta[4:], b"idat") if b"idat" in meta else b""
-    if len(places) > MOST_FIELDS:
+    if len(places) > MAX_FIELDS:
         raise ValueError("too many items")
-    fields, parts_left, bytes_left = Fields(places), MOST, len(data)
+    fields, parts_left, bytes_left = Fields(places), MAX_ITEMS, len(data)
     version, _ = fields.take(8), fields.take(24)
     offset, length, base, index = (8 * fields.take(4) for _ in range(4))
     wide = 32 if version == 2 else 16

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-__all__ = ["MOST_FIELDS", "Fields", "boxes", "find_box"]
+__all__ = ["MAX_FIELDS", "Fields", "boxes", "find_box"]
 
-MOST = 1000  # boxes side by side
-MOST_FIELDS = 2**14  # bytes of a box that is read as numbers: reading one takes time in proportion to the bytes
+MAX_BOXES = 1000  # boxes side by side
+MAX_FIELDS = 2**14  # bytes of a box that is read as numbers: reading one takes time in proportion to the bytes
 
 
 def find_box(data: bytes, kind: bytes) -> bytes:
@@ -25,7 +25,7 @@ def find_box(data: bytes, kind: bytes) -> bytes:
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the type and content of each top-level box (ISO 14496-12, 4.2)."""
     at = 0
-    for _ in range(MOST):
+    for _ in range(MAX_BOXES):
         if at + 8 > len(data):
             break
         size, kind = struct.unpack_from(">I4s", data, at)

@@ -32,7 +32,7 @@ PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b
 PALETTE, CHANNELS = 3, {2: 3, 4: 2, 6: 4}  # by color type of a PNG; others have one
 LAST_FILTER = 4
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-LEAST_ZEROS = 64  # bytes; a shorter run is not unusual
+MIN_ZEROS = 64  # bytes; a shorter run is not unusual
 WARNED = 1 / 64  # share of a file that is zeros at its end
 REFUSED = {"BMP": 1 / 2, "TIFF": 1 / 2}  # where zeros may be black pixels
 REFUSED_COMPRESSED = 1 / 4
@@ -52,7 +52,7 @@ def check_zero_tail(data: bytes, kind: str, warn: Warn) -> None:
     if kind == "JPEG":
         whole = whole.rstrip(b"\0").removesuffix(JPEG_END)
     zeros = len(whole) - len(whole.rstrip(b"\0"))
-    if zeros < max(LEAST_ZEROS, WARNED * len(whole)):
+    if zeros < max(MIN_ZEROS, WARNED * len(whole)):
         return
     message = f"the last {zeros:,} of {len(whole):,} bytes are zeros"
     if zeros > REFUSED.get(kind, REFUSED_COMPRESSED) * len(whole):

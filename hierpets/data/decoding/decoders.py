@@ -16,7 +16,7 @@ import simplejpeg
 from hierpets.data.decoding.av1 import as_still_avif
 from hierpets.data.decoding.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
 from hierpets.data.decoding.formats import (
-    MOST_SCANS,
+    MAX_SCANS,
     exif_orientation,
     has_many_scans,
     is_progressive,
@@ -36,7 +36,7 @@ __all__ = ["decode", "jpeg_reduction"]
 
 STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
 REDUCTIONS = (8, 4, 2)  # at which libjpeg decodes, by leaving out frequencies
-MOST_MISSING = 1 / 16  # share of a JPEG's rows
+MAX_MISSING = 1 / 16  # share of a JPEG's rows
 # A bad photo raises an ImageError here; what cv2 logs about it would break the progress bar.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -70,7 +70,7 @@ def _decode_jpeg(data: bytes, size: tuple[int, int], reduction: int, warn: Warn)
     whole = data.rstrip(b"\0")  # a broken download may be filled up with zeros, which decode as pixels
     check_zero_tail(whole, "JPEG", warn)
     if has_many_scans(whole):
-        raise ImageError(f"damaged JPEG: it has more than {MOST_SCANS} scans")
+        raise ImageError(f"damaged JPEG: it has more than {MAX_SCANS} scans")
     width, height = (math.ceil(side / reduction) for side in size)
     message = ""
     try:
@@ -97,7 +97,7 @@ def _check_jpeg(data: bytes, photo: np.ndarray, message: str) -> None:
     :raises ImageError: part of it is missing.
     """
     cut = "premature" in message.lower()
-    if cut and (missing := missing_share(photo)) > MOST_MISSING:
+    if cut and (missing := missing_share(photo)) > MAX_MISSING:
         raise ImageError(f"truncated JPEG: the lower {missing:.0%} of the picture is missing ({message})")
     if is_progressive(data) and is_blur(jpeg_without_extras(data), cut=cut):
         raise ImageError("truncated JPEG: only a blurred picture is there")

@@ -13,7 +13,7 @@ from hierpets.data.decoding.tiff import tiff_tags, tiff_values
 from hierpets.errors import ImageError
 
 __all__ = [
-    "MOST_SCANS",
+    "MAX_SCANS",
     "bytes_per_pixel",
     "exif_orientation",
     "has_many_scans",
@@ -65,9 +65,9 @@ END_OF_IMAGE = b"\xd9"
 SEGMENT = re.compile(
     rb"\xff([\x02-\xcf\xd8-\xfe])"
 )  # the next marker after the data of a scan, which holds none of these
-MOST_SCANS = 100  # encoders write about ten
-MOST_SEGMENTS = 4096  # before the picture; metadata and color profiles take a few hundred at most
-MOST_SIZES = 4096  # sizes in a HEIC or AVIF
+MAX_SCANS = 100  # encoders write about ten
+MAX_SEGMENTS = 4096  # before the picture; metadata and color profiles take a few hundred at most
+MAX_SIZES = 4096  # sizes in a HEIC or AVIF
 # DHT, DAC, DQT, DRI, and APP0 and APP14, which state the color space
 PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
@@ -174,10 +174,10 @@ def has_many_scans(jpeg: bytes) -> bool:
     """
     at = next((start for marker, start, _ in _jpeg_segments(jpeg) if marker == START_OF_SCAN), len(jpeg))
     scans = 0
-    while scans <= MOST_SCANS and (found := SEGMENT.search(jpeg, at)) and found[1] != END_OF_IMAGE:
+    while scans <= MAX_SCANS and (found := SEGMENT.search(jpeg, at)) and found[1] != END_OF_IMAGE:
         scans += found[1][0] == START_OF_SCAN
         at = found.end() + max(2, int.from_bytes(jpeg[found.end() : found.end() + 2], "big"))
-    return scans > MOST_SCANS
+    return scans > MAX_SCANS
 
 
 def _sniff_iso_media(data: bytes) -> str:
@@ -226,8 +226,8 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """
     at, marker, found = 2, 0, 0
     while marker not in FRAMELESS:
-        if found == MOST_SEGMENTS:
-            raise ImageError(f"damaged JPEG: more than {MOST_SEGMENTS:,} segments before its picture")
+        if found == MAX_SEGMENTS:
+            raise ImageError(f"damaged JPEG: more than {MAX_SEGMENTS:,} segments before its picture")
         start = data.find(0xFF, at)  # bytes between segments are skipped
         at = start
         while 0 <= at < len(data) and data[at] == 0xFF:  # fill bytes
@@ -300,8 +300,8 @@ def _find_all(data: bytes, word: bytes) -> Iterator[int]:
     """Yield each position of a word. :raises ValueError: there are too many."""
     at, found = data.find(word), 0
     while at >= 0:
-        if found == MOST_SIZES:
-            raise ValueError(f"more than {MOST_SIZES:,} of {word!r}")
+        if found == MAX_SIZES:
+            raise ValueError(f"more than {MAX_SIZES:,} of {word!r}")
         yield at
         at = data.find(word, at + 1)
         found += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hierpets.data.decoding.boxes import MOST_FIELDS, Fields, boxes, find_box
+from hierpets.data.decoding.boxes import MAX_FIELDS, Fields, boxes, find_box
 from hierpets.errors import ImageError
 
 __all__ = ["apply_orientation"]
@@ -38,7 +38,7 @@ def _properties(avif: bytes) -> Iterator[tuple[bytes, bytes]]:
     properties = find_box(meta, b"iprp")
     listed = [(b"", b""), *boxes(find_box(properties, b"ipco"))]  # numbered from 1; 0 is none
     tables = [content for kind, content in boxes(properties) if kind == b"ipma"]
-    if sum(map(len, tables)) > MOST_FIELDS:
+    if sum(map(len, tables)) > MAX_FIELDS:
         raise ValueError("too many associations")
     for table in tables:
         yield from (listed[number] for item, number in _associations(table) if item == primary)

@@ -18,9 +18,9 @@ SPARE = 32  # bytes at the end of WebP data that may stay unread; of an intact f
 PADDING = 16  # bytes that some programs append to a file
 PIXELS, FIRST_PIXELS = (b"VP8 ", b"VP8L"), 20  # position in a file of one chunk
 COMPRESSION, DEFLATE, NONE = 259, (8, 32946), 1
-MOST_PIXEL_BYTES = 16  # eight samples of two bytes
-MOST_PADDING = 1 << 24  # bytes of tiles beyond the edges of the picture
-MOST_BLACK = 1 / 16  # share of a TIFF's rows
+MAX_PIXEL_BYTES = 16  # eight samples of two bytes
+MAX_PADDING = 1 << 24  # bytes of tiles beyond the edges of the picture
+MAX_BLACK = 1 / 16  # share of a TIFF's rows
 
 
 def check_silent_damage(
@@ -49,17 +49,17 @@ def _check_tiff(tiff: bytes, photo: np.ndarray, warn: Warn) -> None:
     """
     compression = tiff_tags(tiff).get(COMPRESSION, NONE)
     black = 0.0 if photo[-1, -1].any() or compression == NONE else missing_share(photo)
-    if black > MOST_BLACK:
+    if black > MAX_BLACK:
         warn(f"the lower {black:.0%} are black: part of the picture may be missing")
-    elif compression in DEFLATE and not _all_inflate(tiff, MOST_PIXEL_BYTES * photo.size // 3 + MOST_PADDING):
+    elif compression in DEFLATE and not _all_inflate(tiff, MAX_PIXEL_BYTES * photo.size // 3 + MAX_PADDING):
         warn("damaged TIFF: the checksum of its pixels is wrong")
 
 
-def _all_inflate(tiff: bytes, most: int) -> bool:
-    """Whether all strips or tiles have correct checksums, and at most ``most`` bytes together: libtiff stops where a
+def _all_inflate(tiff: bytes, max_bytes: int) -> bool:
+    """Whether all strips or tiles have correct checksums, and at most ``max_bytes`` together: libtiff stops where a
     strip is full, whatever follows, and any number of strips may share bytes of the file.
     """
-    blocks, left = list(tiff_blocks(tiff)), most
+    blocks, left = list(tiff_blocks(tiff)), max_bytes
     if sum(map(len, blocks)) > len(tiff):
         return False
 

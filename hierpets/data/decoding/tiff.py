@@ -15,8 +15,8 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 BLOCKS = ((273, 279), (324, 325), (513, 514))  # strips, tiles, an embedded JPEG: the tags of offsets and of lengths
 DIRECTORIES = (330, 34665, 34853, 40965)  # tags of further pictures, EXIF, GPS, interoperability
-MOST_ENTRIES, MOST_DIRECTORIES = 4096, 16
-MOST_BYTES = 1 << 20  # of the offsets of strips: more would take longer to read than the picture
+MAX_ENTRIES, MAX_DIRECTORIES = 4096, 16
+MAX_BYTES = 1 << 20  # of the offsets of strips: more would take longer to read than the picture
 
 
 class _Entry(NamedTuple):
@@ -47,7 +47,7 @@ class _Tiff:
         """Return the entries of a directory, and the position of the offset of the next directory."""
         count = self.read(self._count, at)
         start, step = at + struct.calcsize(self._count), 4 + 2 * self._inline
-        positions = [start + number * step for number in range(min(count, MOST_ENTRIES))]
+        positions = [start + number * step for number in range(min(count, MAX_ENTRIES))]
         return [self._entry(position) for position in positions], start + count * step
 
     def _entry(self, at: int) -> _Entry:
@@ -60,7 +60,7 @@ class _Tiff:
         first = _by_tag(entries)
         ends = [position + self._inline, *(self._start(entry) + entry.length for entry in entries)]
         ends += [int(blocks.max()) for blocks in self.blocks(first) if blocks.size]
-        inner = [n for tag in DIRECTORIES if tag in first for n in self.integers(first[tag])[:MOST_DIRECTORIES]]
+        inner = [n for tag in DIRECTORIES if tag in first for n in self.integers(first[tag])[:MAX_DIRECTORIES]]
         return ends, [self.read(self._offset, position), *map(int, inner)]
 
     def blocks(self, entries: dict[int, _Entry]) -> Iterator[np.ndarray]:
@@ -77,7 +77,7 @@ class _Tiff:
 
     def integers(self, entry: _Entry) -> np.ndarray:
         """Return the values of an entry, int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
-        if entry.type not in INTEGERS or entry.length > MOST_BYTES:
+        if entry.type not in INTEGERS or entry.length > MAX_BYTES:
             raise ValueError(f"tag {entry.tag}: expected integers")
         start = self._start(entry)
         return np.frombuffer(self._data[start : start + entry.length], self._order + INTEGERS[entry.type]).astype(int)
@@ -121,7 +121,7 @@ def tiff_end(data: bytes) -> int:
     """
     file = _Tiff(data)
     found, left, seen = [0], [file.first], set[int]()
-    while left and len(seen) < MOST_DIRECTORIES:
+    while left and len(seen) < MAX_DIRECTORIES:
         at = left.pop()
         if at and at not in seen:
             seen.add(at)

@@ -29,7 +29,7 @@ __all__ = [
     "unrepeated",
 ]
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 SPLITS_BY_NAME = {*SPLIT_NAMES, "training", "testing"}
 NO_CLASS = "unknown"  # the answer for photos of no known pet
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
@@ -134,9 +134,9 @@ def find_contradictions(
 def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> None:
     """:raises DataError: there are problems; it lists the first of them, a line each, and the number of others."""
     lines = list(problems)
-    more = len(lines) - MOST_PROBLEMS
+    more = len(lines) - MAX_PROBLEMS
     if lines:
-        raise DataError("\n".join(lines[:MOST_PROBLEMS] + ([f"{source}: and {more} more"] if more > 0 else [])))
+        raise DataError("\n".join(lines[:MAX_PROBLEMS] + ([f"{source}: and {more} more"] if more > 0 else [])))
 
 
 def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:

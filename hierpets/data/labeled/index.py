@@ -130,7 +130,7 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
         except DataError as error:
             unknown.append(str(error).partition(";")[0])  # without the list of all known ones
     if unknown:
-        named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # an unknown species once, not for each breed
+        named = join_words(list(dict.fromkeys(unknown)), limit=_NAMED)  # an unknown species once, not for each breed
         raise DataError(f"{source}: labels unknown to the model: {named}; {_advice(index.taxonomy, taxonomy)}")
     return PhotoIndex(taxonomy, index.records)
 

@@ -48,7 +48,7 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     train = index.to_learn_from
     if breeds and not tree.has_breeds:
         raise DataError(
-            f"no photo states its breed, only {join_words(tree.species, most=5)}; expected SPECIES/BREED/photo.jpg, "
+            f"no photo states its breed, only {join_words(tree.species, limit=5)}; expected SPECIES/BREED/photo.jpg, "
             "or labels SPECIES/BREED: put these classes below their species, or train with --levels species"
         )
     if len(tree.leaves) < 2:

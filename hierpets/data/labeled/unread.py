@@ -59,7 +59,7 @@ def _named(read: Collection[str]) -> Iterator[str]:
 def refuse_unread(source: str, form: str, read: Collection[str]) -> None:
     """:raises DataError: ``source``, read in this form, holds more than the files ``read``."""
     if left := find_unread(source, read):
-        named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
+        named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], limit=_NAMED)
         pattern = _pattern(source, read)
         raise DataError(
             f"{source}: read as {form}, which leaves out {counted(len(left), 'file')}: {named}; bring them into this "

@@ -10,7 +10,7 @@ from hierpets.evaluation.metrics.schema import ClassCurves, PrecisionRecallCurve
 
 __all__ = ["OneVsRest", "one_vs_rest", "points_kept"]
 
-MOST_POINTS = 101  # more are not visible in a figure, and would make metrics.json large
+MAX_POINTS = 101  # more are not visible in a figure, and would make metrics.json large
 
 
 class OneVsRest(NamedTuple):
@@ -77,5 +77,5 @@ def _thinned(**axes: np.ndarray) -> dict[str, tuple[float, ...]]:
 
 
 def points_kept(n: int) -> np.ndarray:
-    """Indices of the at most ``MOST_POINTS`` of ``n`` points of a curve to show, int [K], including both ends."""
-    return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int))
+    """Indices of the at most ``MAX_POINTS`` of ``n`` points of a curve to show, int [K], including both ends."""
+    return np.unique(np.linspace(0, n - 1, min(n, MAX_POINTS)).round().astype(int))

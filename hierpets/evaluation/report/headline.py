@@ -34,7 +34,7 @@ _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _GOOD_RISK, _BAD_RISK = 0.05, 0.10
 _PETS_REJECTED = 0.05
-_LEAST_COVERAGE = 0.5  # share of the photos for which a breed is named
+_MIN_COVERAGE = 0.5  # share of the photos for which a breed is named
 _MANY_UNKNOWN = 0.2  # share of the pets: lower for hard photos, 1 for a model that promises nothing
 _SEPARATES = 0.99  # AUROC
 _GOOD_LOSS, _BAD_LOSS = 0.03, 0.05  # of accuracy, at the middle step of a stress test
@@ -119,7 +119,7 @@ def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     selective = metrics.selective.breed
     if breed.ece <= _GOOD_ECE and _surely_calibrated(breed):
         yield f"Well calibrated: the confidence is off by {100 * breed.ece:.1f} points on average."
-    if selective and _LEAST_COVERAGE <= selective.coverage < 1 and _surely_right(selective):
+    if selective and _MIN_COVERAGE <= selective.coverage < 1 and _surely_right(selective):
         yield (
             f"Knows when to back off: it names a breed for {percent(selective.coverage, 0)} of the photos "
             f"and is correct for {percent(1 - (selective.risk or 0))} of those."
@@ -181,7 +181,7 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 def _low_coverage(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     """Report a model that names few breeds although it gets most right; one that gets few right should name few."""
     selective = metrics.selective.breed
-    if selective and selective.coverage < _LEAST_COVERAGE <= breed.accuracy:
+    if selective and selective.coverage < _MIN_COVERAGE <= breed.accuracy:
         yield (
             f"It names a breed for only {percent(selective.coverage, 0)} of the photos, though "
             f"{percent(breed.accuracy, 0)} of its most probable breeds are right."
@@ -252,7 +252,7 @@ def _bad_rejection(ood: OODMetrics) -> Iterator[str]:
     if ood.rejected < _GOOD_REJECTION or accepted:
         worst = sorted(accepted, key=lambda kind: accepted[kind].rejected)
         kinds = [f"{kind.replace('_', ' ')} ({_accepted(accepted[kind])})" for kind in worst]
-        named = f": {join_words(kinds, most=_NAMED)}" if kinds else ""
+        named = f": {join_words(kinds, limit=_NAMED)}" if kinds else ""
         yield f"{_accepted(ood)} out-of-distribution photos are accepted as a pet{named}."
         if ood.auroc >= _SEPARATES:
             yield f"The pet score separates them (AUROC {ood.auroc:.3f}), but its threshold is too lenient."
@@ -334,12 +334,12 @@ def _caveats(metrics: Metrics) -> Iterator[str]:
     names = told_apart(support)
     missing = [names[label] for label, n in support.items() if n == 0]
     if missing:
-        yield f"No photo of {join_words(missing, most=_NAMED)}: they were not measured."
+        yield f"No photo of {join_words(missing, limit=_NAMED)}: they were not measured."
     few = [names[label] for label, n in support.items() if 0 < n < _FEW_PHOTOS]
     if few:
         have, their = ("has", "its") if len(few) == 1 else ("have", "their")
         yield (
-            f"{join_words(few, most=_NAMED)} {have} fewer than {_FEW_PHOTOS} photos: {their} numbers are uncertain; "
+            f"{join_words(few, limit=_NAMED)} {have} fewer than {_FEW_PHOTOS} photos: {their} numbers are uncertain; "
             "see the intervals."
         )
     least, most = min(n for n in support.values() if n), max(support.values())

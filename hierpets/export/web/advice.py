@@ -4,27 +4,26 @@ Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice, ScoresByLevel
+from hierpets.export.web.vetoes import find_vetoes
 from hierpets.hierarchy.decision import Level
 from hierpets.hierarchy.probabilities import any_breed, species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES, Catalog
-from hierpets.recommend.choose import CONTRAINDICATIONS, EXPECTED_VALUE, OTHER_SPECIES, Recommender
-from hierpets.recommend.result import RuledOut
+from hierpets.recommend.choose import EXPECTED_VALUE, Recommender
 from hierpets.recommend.sentences import no_product
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["advise"]
 
-LEAST = 1e-6  # the smallest doubt, if the bound allows none
+MIN_DOUBT = 1e-6  # the smallest doubt, if the bound allows none
 DIGITS = 6  # of a score
-HALVINGS = 8  # bisection steps to find the share at which a product is vetoed, to less than half a percent
 
 
 def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
@@ -58,22 +57,22 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         none = collected.add(_no_product(tree.species[s], recommender.catalog))
         return tuple(dict.fromkeys([own, *further, ProductChoice(sure=none, unsure=none, beside=none)]))
 
-    vetoed, tolerated, vetoes = _vetoes(recommender, tree)
+    vetoes = find_vetoes(recommender, tree, _pets(tree))
     return PageAdvice(
         bound=recommender.bound,
         leaves=tuple(leaves),
         species=tuple(of_species(s, row) for s, row in enumerate(any_breed(tree))),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
         recommendations=tuple(collected.items),
-        judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
+        knows_listed=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
         products=tuple(products),
         suits=_rows(matrix.suits),
         coat_types=tuple(COAT_TYPES),
         coats=_rows(matrix.coats),
         scores=ScoresByLevel(**{level: _rows(_scores(recommender, tree, level)) for level in ("breed", "species")}),
-        vetoed=tuple(tuple(row) for row in vetoed.tolist()),
-        tolerated=tuple(tolerated.tolist()),
-        vetoes=vetoes,
+        vetoed=tuple(tuple(row) for row in vetoes.vetoed.tolist()),
+        veto_threshold=tuple(vetoes.thresholds.tolist()),
+        vetoes=vetoes.reasons,
     )
 
 
@@ -116,47 +115,6 @@ def _scores(recommender: Recommender, tree: Taxonomy, level: Level) -> np.ndarra
     return np.array([of_pet(*pet) for pet in _pets(tree)]).round(DIGITS)
 
 
-def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray, tuple[RuledOut | None, ...]]:
-    """Return which products the rules veto for each kind of pet, bool [L + S, P]; the largest probability of such a pet
-    at which they do not yet veto it, float [P], found by bisection over mixtures with other breeds; and what they say
-    of it, [P], None of a product that no rule vetoes by itself.
-    """
-    offered = recommender.catalog.products
-    products = np.array([*offered])
-
-    def reasons(joint: np.ndarray, unlisted: float = 0.0) -> dict[str, str]:
-        steps = recommender.recommend(joint, tree, "breed", unlisted=unlisted, odds=False).steps
-        by_rules = [step.advice for step in steps if step.rule not in (OTHER_SPECIES, CONTRAINDICATIONS)]
-        return {one.product: one.reason for advice in by_rules for one in advice if one.veto}
-
-    def among(names: Collection[str]) -> np.ndarray:
-        found: np.ndarray = np.isin(products, [*names]) | ("*" in names)
-        return found
-
-    by_pet = [reasons(*pet) for pet in _pets(tree)]
-    said = {name: reason for one in by_pet for name, reason in one.items()}
-    vetoes = tuple(
-        RuledOut(product=name, name=product.name, reason=said[name]) if name in said else None
-        for name, product in offered.items()
-    )
-    leaves, vetoed = np.eye(len(tree.leaves)), np.array([among(one) for one in by_pet])
-    vetoed_for_leaf = vetoed[: len(leaves)]  # [L, P]
-
-    def largest_tolerated(row: np.ndarray, p: int) -> float:
-        others = leaves[~vetoed_for_leaf[:, p]].mean(axis=0)
-        low, high = 0.0, 1.0
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if among(reasons(middle * row + (1 - middle) * others))[p] else (middle, high)
-        return low
-
-    tolerated = [
-        min(largest_tolerated(row, p) for row in leaves[vetoed_for_leaf[:, p]]) if 0 < count < len(leaves) else 0.0
-        for p, count in enumerate(vetoed_for_leaf.sum(axis=0))
-    ]
-    return vetoed, np.array(tolerated), vetoes
-
-
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:
     bystanders = np.where(species_probabilities(joint, manifest.taxonomy) == 0, 0.5, 0.0)  # any other species
     beside = ask(joint, bystanders=bystanders)
@@ -172,7 +130,7 @@ def _with_doubt(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarr
     tree = manifest.taxonomy
     others = np.setdiff1d(np.arange(len(tree.species)), tree.leaf_species[joint > 0])
     leaves_of_species = np.bincount(tree.leaf_species)[tree.leaf_species]
-    doubt = 2 * max(bound, LEAST) * np.isin(tree.leaf_species, others) / leaves_of_species
+    doubt = 2 * max(bound, MIN_DOUBT) * np.isin(tree.leaf_species, others) / leaves_of_species
     return (1 - doubt.sum()) * joint + doubt
 
 

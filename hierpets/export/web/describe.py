@@ -26,12 +26,20 @@ from hierpets.export.web.schema import (
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
 from hierpets.inference.detector.bystanders import SEARCH
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION, known_animals
-from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
+from hierpets.inference.detector.second_look import (
+    ALLOWED_LOGIT,
+    MAX_CERTAINTY,
+    MIN_LEAD,
+    MIN_LIKENESS,
+    OBJECTION_WEIGHT,
+    SURE_LIKENESS,
+    SecondLookRule,
+)
 from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.boxes import MARGIN
-from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE, SHARED
+from hierpets.regions.detections import MAX_OVERLAP, MAX_SHARE, MIN_SCORE, MIN_SIDE
 
 __all__ = ["DETECTOR", "describe"]
 
@@ -59,9 +67,9 @@ def describe(
         detector=_detector(manifest.taxonomy.species),
         second_look=_second_look(SecondLookRule.of(manifest)),
         bystanders=BystanderRules(
-            least_seen=SEARCH.least_seen,
-            least_shown=SEARCH.least_shown,
-            most_boxes=SEARCH.most_boxes,
+            min_score=SEARCH.min_score,
+            min_probability=SEARCH.min_probability,
+            max_boxes=SEARCH.max_boxes,
             view=SEARCH.view,
         ),
         advice=advise(recommender, manifest),
@@ -89,8 +97,8 @@ def _rules(manifest: Manifest) -> Rules:
         ),
         combiner=manifest.combiner,
         ood=manifest.ood is not None,
-        doubt=PET_SCORE_BAND,
-        unsure=SURE_BREED,
+        pet_score_band=PET_SCORE_BAND,
+        sure_breed=SURE_BREED,
         max_set=MAX_SET,
         top_k=PredictOptions().top_k,
     )
@@ -119,15 +127,15 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
             for one in rule.animals
             if one.name in ANIMALS
         ),
-        least=rule.least,
-        heard_below=HEARD_BELOW,
-        like=LIKE,
-        alike=ALIKE,
-        lead=LEAD,
-        unseen=UNSEEN,
-        weight=WEIGHT,
+        pet_threshold=rule.pet_threshold,
+        max_certainty=MAX_CERTAINTY,
+        min_likeness=MIN_LIKENESS,
+        sure_likeness=SURE_LIKENESS,
+        min_lead=MIN_LEAD,
+        allowed_logit=ALLOWED_LOGIT,
+        weight=OBJECTION_WEIGHT,
         closer=rule.closer,
-        large=LARGE,
+        max_share=MAX_SHARE,
     )
 
 
@@ -139,9 +147,9 @@ def _detector(species: Sequence[str]) -> DetectorRules | None:
         file=DETECTOR,
         size=SIZE,
         animals=tuple(ANIMALS.index(name) if name in ANIMALS else None for name in species),
-        least_score=LEAST_SCORE,
-        least_side=LEAST_SIDE,
-        shared=SHARED,
+        min_score=MIN_SCORE,
+        min_side=MIN_SIDE,
+        max_overlap=MAX_OVERLAP,
         margin=MARGIN,
     )
 

@@ -28,9 +28,9 @@ from hierpets.progress import Progress, no_progress
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 
-__all__ = ["MOST_BYTES", "ExportedPage", "export_page"]
+__all__ = ["MAX_BYTES", "ExportedPage", "export_page"]
 
-MOST_BYTES = 30 * 10**6
+MAX_BYTES = 30 * 10**6
 """Maximum size of a page, which a phone has to load."""
 SCRIPTS = Path(__file__).parent / "page"
 SHARED = (
@@ -76,7 +76,7 @@ def export_page(
         runtime is missing.
     :raises DataError: there are no photos in ``data``.
     :raises BundleError: there is no bundle, the top-1 class differs from torch in float32 on more than 0.5% of photos,
-        or the page would be larger than :data:`MOST_BYTES`.
+        or the page would be larger than :data:`MAX_BYTES`.
     """
     folder, target = Path(bundle) if bundle is not None else released_bundle(), Path(out)
     check_format("onnx", "f32")
@@ -93,9 +93,9 @@ def export_page(
         write_all(made, {**static, **_license(folder), **_detector(manifest), **texts})
         parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
         size = size_of(made)
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise BundleError(
-                f"web: nothing written: the page would weigh {size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f} are "
+                f"web: nothing written: the page would weigh {size / 1e6:.1f} MB, at most {MAX_BYTES / 1e6:.0f} are "
                 "allowed; train a bundle with a smaller backbone"
             )
     return ExportedPage(target, size, parities)

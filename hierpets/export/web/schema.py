@@ -99,8 +99,8 @@ class Rules(StrictModel):
     leaves: tuple[WebLeaf, ...]
     combiner: Combiner
     ood: bool
-    doubt: float
-    unsure: float
+    pet_score_band: float
+    sure_breed: float
     max_set: int
     top_k: int
 
@@ -129,9 +129,9 @@ class DetectorRules(StrictModel):
     file: str
     size: int
     animals: tuple[int | None, ...]
-    least_score: float
-    least_side: float
-    shared: float
+    min_score: float
+    min_side: float
+    max_overlap: float
     margin: float
 
 
@@ -140,30 +140,30 @@ class SecondLookRules(StrictModel):
     :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
 
     ``pets`` are indices of the detector's animals; ``opinions`` [S] are the animals that count as evidence for photos
-    predicted as each species. ``animals`` are the likenesses to other animals by the pretrained head. ``least`` is the
-    lowest pet score of a pet; ``closer`` says whether the main network is run again on a closer crop.
+    predicted as each species. ``animals`` are the likenesses to other animals by the pretrained head.
+    ``pet_threshold`` is the lowest pet score of a pet; ``closer`` says whether the main network is run again on a crop.
     """
 
     pets: tuple[int, ...]
     opinions: tuple[OpinionRules, ...]
     animals: tuple[AnimalRules, ...]
-    least: float
-    heard_below: float
-    like: float
-    alike: float
-    lead: float
-    unseen: float
+    pet_threshold: float
+    max_certainty: float
+    min_likeness: float
+    sure_likeness: float
+    min_lead: float
+    allowed_logit: float
     weight: float
     closer: bool
-    large: float
+    max_share: float
 
 
 class BystanderRules(StrictModel):
     """When a detection may be an animal beside the pet, by :mod:`hierpets.inference.detector.bystanders`."""
 
-    least_seen: float
-    least_shown: float
-    most_boxes: int
+    min_score: float
+    min_probability: float
+    max_boxes: int
     view: tuple[float, float]
 
 
@@ -217,12 +217,12 @@ class PageAdvice(StrictModel):
 
     - ``leaves`` [L] have one choice each; ``species`` [S] several: the one for an uncertain breed, every other product
       that some of its leaves get, and no product.
-    - ``judged`` [S] says whether the probability that the breed is listed is known.
+    - ``knows_listed`` [S] says whether the probability that the breed is listed is known.
     - ``suits`` [L + S][P] and ``coats`` [L + S][C] are as in
       :class:`hierpets.recommend.suitability.SuitabilityMatrix`.
     - ``scores`` [L + S][P] are the total scores of rules and expected value for such a pet, by level of the answer.
-    - ``vetoed`` [L + S][P] says whether a rule vetoes the product for such a pet; ``tolerated`` [P] is the probability
-      of such pets up to which it does not, and ``vetoes`` [P] what is then said of it.
+    - ``vetoed`` [L + S][P] says whether a rule vetoes the product for such a pet; ``veto_threshold`` [P] is the
+      probability of such pets up to which it does not, and ``vetoes`` [P] are the reasons above it.
     """
 
     bound: float
@@ -230,14 +230,14 @@ class PageAdvice(StrictModel):
     leaves: tuple[ProductChoice, ...]
     species: tuple[tuple[ProductChoice, ...], ...]
     unknown: int
-    judged: tuple[bool, ...]
+    knows_listed: tuple[bool, ...]
     products: tuple[str, ...]
     suits: tuple[tuple[float, ...], ...]
     coat_types: tuple[str, ...]
     coats: tuple[tuple[float, ...], ...]
     scores: ScoresByLevel
     vetoed: tuple[tuple[bool, ...], ...]
-    tolerated: tuple[float, ...]
+    veto_threshold: tuple[float, ...]
     vetoes: tuple[RuledOut | None, ...]
 
 

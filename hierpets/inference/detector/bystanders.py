@@ -22,16 +22,16 @@ class SearchRule(NamedTuple):
 
     The detector sees squares of 300 pixels, in which a small animal of a whole photo is lost. It therefore also sees
     two closer views, whose sides are the ``view`` shares of the longer and the shorter side of the photo. Boxes with
-    another animal of a probability of at least ``least_seen``, up to ``most_boxes`` of them, the likeliest first, are
-    classified by the network. A species counts from a probability of ``least_shown`` on, which is low because harm
-    weighs twenty times as much as suiting the pet. Probabilities are capped at ``most_sure``: in 1 of 20 photos of a
-    dog, a cat is found that is not there.
+    another animal of a probability of at least ``min_score``, up to ``max_boxes`` of them, the likeliest first, are
+    classified by the network. A species counts from a probability of ``min_probability`` on, which is low because harm
+    weighs twenty times as much as suiting the pet. Probabilities are capped at ``max_probability``: in 1 of 20 photos
+    of a dog, a cat is found that is not there.
     """
 
-    least_seen: float = 0.03
-    least_shown: float = 0.05
-    most_boxes: int = 3
-    most_sure: float = 0.9
+    min_score: float = 0.03
+    min_probability: float = 0.05
+    max_boxes: int = 3
+    max_probability: float = 0.9
     view: tuple[float, float] = (0.6, 0.85)
 
     def views(self, height: int, width: int) -> tuple[Box, ...]:
@@ -75,12 +75,12 @@ class Bystanders:
         photo, rule = read(), self._rule
         seen = self._see(photo)
         scores = seen.probability(others)
-        boxes = non_maximum_suppression(seen.edges, scores, least=rule.least_seen, most=rule.most_boxes)
+        boxes = non_maximum_suppression(seen.edges, scores, min_score=rule.min_score, max_boxes=rule.max_boxes)
         if not boxes:
             return none
         shown = judge([found.box.squared(*photo.shape[:2]).cut(photo) for found in boxes]).max(axis=0)
         is_other = np.array([name != pet for name in self._species])
-        return np.where(is_other & (shown >= rule.least_shown), np.minimum(shown, rule.most_sure), none)
+        return np.where(is_other & (shown >= rule.min_probability), np.minimum(shown, rule.max_probability), none)
 
     def _see(self, photo: np.ndarray) -> Detections:
         """The detections in all views of a photo, in coordinates of the whole photo."""

@@ -27,29 +27,38 @@ from hierpets.inference.engines.cascade import PhotoAccess, SecondLookResult, Sq
 from hierpets.regions.boxes import Box
 from hierpets.regions.detections import is_beside, small_animal
 
-__all__ = ["HEARD_BELOW", "LEAD", "UNSEEN", "WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
+__all__ = [
+    "ALLOWED_LOGIT",
+    "MAX_CERTAINTY",
+    "MIN_LEAD",
+    "OBJECTION_WEIGHT",
+    "SecondLook",
+    "SecondLookRule",
+    "closer_part",
+    "lowered",
+]
 
 OTHERS = ("horse", "zebra")
 """Animals for which the detector does not mistake pets. It mistakes long-haired and small dogs for sheep, cows, birds
 and bears."""
 
-HEARD_BELOW = 0.8
+MAX_CERTAINTY = 0.8
 """Probability of the best breed, unlisted breeds considered, below which the detector may object to a pet. It is above
 one half because for one in three horses that pass as a pet, the best breed has a probability above that."""
-LEAD = 2.0
+MIN_LEAD = 2.0
 """Margin by which the detector's logit of a pet should exceed that of another animal."""
-LIKE = 0.75
+MIN_LIKENESS = 0.75
 """Likeness to another animal from which on the detector may object: one pet in seven reaches it (one in five in photos
 from other sources), and nearly every horse."""
-ALIKE = 3.0
+SURE_LIKENESS = 3.0
 """Likeness above which the likeness itself counts as an objection, too: at most one pet in a hundred reaches it, and
 half of the horses that the detector takes for dogs.
 """
-UNSEEN = -5.0
+ALLOWED_LOGIT = -5.0
 """Logit of another animal that is always allowed. In poor photos and those of small pets the detector sees nothing at
-all, so that a pet cannot have the margin :data:`LEAD`.
+all, so that a pet cannot have the margin :data:`MIN_LEAD`.
 """
-WEIGHT = 2.0
+OBJECTION_WEIGHT = 2.0
 """By how much the pet score is lowered per unit of objection."""
 
 
@@ -76,33 +85,33 @@ class Opinion(NamedTuple):
 
     def may_object(self, likeness: float) -> bool:
         """Whether the detector may object to a photo with this likeness to another animal."""
-        return bool(self.others) and likeness >= LIKE
+        return bool(self.others) and likeness >= MIN_LIKENESS
 
     def objection(self, seen: Detections, likeness: float) -> float:
         """How strongly the detections and the ``likeness`` to another animal speak against a pet.
 
         It is the amount by which the logit of another animal exceeds what is allowed beside the logit of a pet, plus
-        that by which the likeness exceeds :data:`ALIKE`. 0 if the detector may not object, or sees a pet beside the
-        other animal.
+        that by which the likeness exceeds :data:`SURE_LIKENESS`. 0 if the detector may not object, or sees a pet beside
+        the other animal.
         """
         if not self.may_object(likeness):
             return 0.0
         if is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
             return 0.0
-        allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
-        return max(0.0, float(seen.best(self.others).max() - allowed)) + max(0.0, likeness - ALIKE)
+        allowed = max(seen.best(self.pets).max() - MIN_LEAD, ALLOWED_LOGIT)
+        return max(0.0, float(seen.best(self.others).max() - allowed)) + max(0.0, likeness - SURE_LIKENESS)
 
 
 class SecondLookRule(NamedTuple):
     """How a model takes a second look.
 
-    ``least`` is the lowest pet score of a pet. ``species`` are those of the model that the detector knows. ``opinions``
-    has an entry for each species of the model, for photos that are predicted as it. ``animals`` are those that the
-    pretrained head tells from pets. ``closer``: whether small animals are cut out and run through the main network
-    again, which the thresholds of the model must have been calibrated with.
+    ``pet_threshold`` is the lowest pet score of a pet. ``species`` are those of the model that the detector knows.
+    ``opinions`` has an entry for each species of the model, for photos that are predicted as it. ``animals`` are those
+    that the pretrained head tells from pets. ``closer``: whether small animals are cut out and run through the main
+    network again, which the thresholds of the model must have been calibrated with.
     """
 
-    least: float
+    pet_threshold: float
     species: tuple[str, ...]
     opinions: tuple[Opinion, ...]
     animals: tuple[OtherAnimal, ...]
@@ -111,23 +120,23 @@ class SecondLookRule(NamedTuple):
     @classmethod
     def of(cls, manifest: Manifest) -> SecondLookRule | None:
         """The rule of a model; None if it has no pet score, or if a second look could change nothing."""
-        species, least = manifest.taxonomy.species, manifest.policy.pet
+        species, pet_threshold = manifest.taxonomy.species, manifest.policy.pet
         known = known_animals(species)
-        if least is None or not known:
+        if pet_threshold is None or not known:
             return None
         # Grown species do not change the opinion on photos that are predicted as a trained one.
         trained = tuple(name for name in species if name not in manifest.grown_species)
         opinions = tuple(Opinion.of(trained if name in trained else species) for name in species)
         if not (manifest.second_look or any(opinion.others for opinion in opinions)):
             return None
-        return cls(least, known, opinions, manifest.other_animals, manifest.second_look)
+        return cls(pet_threshold, known, opinions, manifest.other_animals, manifest.second_look)
 
     def likeness(self, opinion: Opinion, features: np.ndarray) -> float:
         """How much a photo with these features [D] looks like an animal that speaks against a pet.
 
-        If the pretrained head knows no such animal, it is :data:`LIKE`, so that the detector may object.
+        If the pretrained head knows no such animal, it is :data:`MIN_LIKENESS`, so that the detector may object.
         """
-        return likeness_to(opinion.others, features, self.animals, unknown=LIKE)
+        return likeness_to(opinion.others, features, self.animals, unknown=MIN_LIKENESS)
 
 
 class SecondLook:
@@ -154,8 +163,8 @@ class SecondLook:
         certainty = self._certainty(output)
         is_unsure = certainty < SURE_BREED
         may_cut = is_unsure & (closer and self._rule.closer)
-        passes = ~is_unsure | (output.scores[:, 0] >= self._rule.least)  # as a pet, unless the detector objects
-        for row, opinion in self._opinions(output, rows & (certainty < HEARD_BELOW)).items():
+        passes = ~is_unsure | (output.scores[:, 0] >= self._rule.pet_threshold)  # as a pet, unless the detector objects
+        for row, opinion in self._opinions(output, rows & (certainty < MAX_CERTAINTY)).items():
             if not (may_cut[row] or (passes[row] and opinion.may_object(self._likeness(opinion, output, row)))):
                 continue
             try:
@@ -177,7 +186,7 @@ class SecondLook:
     def _lowered(self, revised: SecondLookResult, found: Mapping[int, Detections]) -> SecondLookResult:
         """The same with lower pet scores where the detections ``found`` in a row speak against a pet."""
         output = revised.output
-        opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}
+        opinions = self._opinions(output, self._certainty(output) < MAX_CERTAINTY) if found else {}
         objections = {
             row: opinion.objection(found[row], self._likeness(opinion, output, row))
             for row, opinion in opinions.items()
@@ -187,12 +196,14 @@ class SecondLook:
         if not rows:
             return revised
         before, scores = output.scores[rows, 0], output.scores.copy()
-        scores[rows, 0] = lowered(before, np.array([objections[row] for row in rows]), least=self._rule.least)
+        scores[rows, 0] = lowered(
+            before, np.array([objections[row] for row in rows]), pet_threshold=self._rule.pet_threshold
+        )
         lowered_by = dict(zip(rows, (before - scores[rows, 0]).tolist(), strict=True))
         return revised._replace(output=output._replace(scores=scores), objections=lowered_by)
 
     def _certainty(self, output: RawOutput) -> np.ndarray:
-        return certainty_in_doubt(output.outputs, self._manifest.calibration, least=self._rule.least)
+        return certainty_in_doubt(output.outputs, self._manifest.calibration, pet_threshold=self._rule.pet_threshold)
 
     def _opinions(self, output: RawOutput, chosen: np.ndarray) -> dict[int, Opinion]:
         """The opinion on each of the ``chosen`` photos, bool [B], by row."""
@@ -229,12 +240,12 @@ class SecondLook:
         return RawOutput(output.features, *both), merged
 
 
-def lowered(scores: np.ndarray, objections: np.ndarray, *, least: float) -> np.ndarray:
+def lowered(scores: np.ndarray, objections: np.ndarray, *, pet_threshold: float) -> np.ndarray:
     """Pet scores [N] lowered by ``objections`` [N], which are 0 or more.
 
-    A score that falls below ``least``, the lowest one of a pet, is lowered further, so that it is also below the one of
-    a pet with a sure breed.
+    A score that falls below ``pet_threshold``, the lowest one of a pet, is lowered further, so that it is also below
+    that of a pet with a sure breed.
     """
-    found = scores - WEIGHT * objections.astype(scores.dtype)
-    is_refused = (objections > 0) & (found < least)
+    found = scores - OBJECTION_WEIGHT * objections.astype(scores.dtype)
+    is_refused = (objections > 0) & (found < pet_threshold)
     return np.where(is_refused, found - PET_SCORE_BAND, found)

@@ -16,16 +16,16 @@ __all__ = ["GatheringEngine"]
 
 
 class GatheringEngine:
-    """Runs one batch at a time: photos that arrive meanwhile form the next batch, of at most ``most`` photos.
+    """Runs one batch at a time: photos that arrive meanwhile form the next batch, of at most ``limit`` photos.
 
     A single call is computed at once, without waiting for others.
     """
 
-    def __init__(self, engine: Engine, most: int):
+    def __init__(self, engine: Engine, limit: int):
         self.name, self.device = engine.name, engine.device
         self.precision: Precision = engine.precision
         self.workers, self.batch = engine.workers, engine.batch
-        self._engine, self._most = engine, most
+        self._engine, self._limit = engine, limit
         self._waiting: deque[_Call] = deque()
         self._one_at_a_time = threading.Lock()
 
@@ -39,9 +39,9 @@ class GatheringEngine:
         return call.output.result()
 
     def _take(self) -> list[_Call]:
-        """The calls that have waited longest, up to ``most`` photos; at least one, however large it is."""
+        """The calls that have waited longest, up to ``limit`` photos; at least one, however large it is."""
         taken, photos = list[_Call](), 0
-        while self._waiting and (not taken or photos + len(self._waiting[0].pixels) <= self._most):
+        while self._waiting and (not taken or photos + len(self._waiting[0].pixels) <= self._limit):
             taken.append(self._waiting.popleft())
             photos += len(taken[-1].pixels)
         return taken

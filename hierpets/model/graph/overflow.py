@@ -15,7 +15,7 @@ from hierpets.model.graph.runtime import openvino as ov
 
 __all__ = ["avoid_overflow", "divided"]
 
-MOST = (2**15 - 1) // 255
+MAX_SUM = (2**15 - 1) // 255
 """Largest sum of two neighbors in a filter that cannot overflow, whatever bytes they are multiplied by."""
 
 CHANNELS = {"Convolution": 1, "GroupConvolution": 2, "MatMul": 1}
@@ -38,7 +38,7 @@ def avoid_overflow(graph: ov.Model) -> ov.Model:
 
 
 def divided(filters: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide int8 filters so that no two neighbors along ``axis`` add up to more than :data:`MOST`.
+    """Divide int8 filters so that no two neighbors along ``axis`` add up to more than :data:`MAX_SUM`.
 
     :returns: the divided filters int8, and the divisor of each filter, float32, of length one from ``axis`` on.
     """
@@ -50,7 +50,9 @@ def divided(filters: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
         for own in (np.maximum(channels, 0), np.minimum(channels, 0))
     ]
     largest = np.maximum(*sums).max(axis=tuple(range(axis, filters.ndim)), keepdims=True)
-    factor = np.where(largest > MOST, largest / (MOST - 1), 1).astype(np.float32)  # rounding may add one to the sum
+    factor = np.where(largest > MAX_SUM, largest / (MAX_SUM - 1), 1).astype(
+        np.float32
+    )  # rounding may add one to the sum
     return np.rint(filters / factor).astype(np.int8), factor
 
 

@@ -7,23 +7,23 @@ import torch
 
 from hierpets.model.graph.filters import scaled
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.rounding import LEAST, pack_tensor
+from hierpets.model.rounding import MIN_SIZE, pack_tensor
 
 __all__ = ["integers_of", "pack_graph"]
 
 
-def integers_of(node: ov.Node, *, least: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the int8 integers and float32 scales of a rounded constant of at least ``least`` values, else None."""
+def integers_of(node: ov.Node, *, min_size: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the int8 integers and float32 scales of a rounded constant of at least ``min_size`` values, else None."""
     if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
         return None
-    packed = pack_tensor(torch.from_numpy(np.array(node.data)), least=least)
+    packed = pack_tensor(torch.from_numpy(np.array(node.data)), min_size=min_size)
     return packed if packed is None else (packed[0].numpy(), packed[1].numpy())
 
 
 def pack_graph(model: ov.Model) -> None:
     """Replace the rounded filters and matrices of a graph by their integers and scales, in place."""
     for node in model.get_ordered_ops():
-        packed = integers_of(node, least=LEAST)
+        packed = integers_of(node, min_size=MIN_SIZE)
         if packed is None:
             continue
         product = scaled(*packed)

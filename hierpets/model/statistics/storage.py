@@ -22,12 +22,12 @@ from hierpets.taxonomy import Leaf
 
 __all__ = ["pack_statistics", "read_statistics", "unpack_statistics"]
 
-LEAST = 1e-30  # variance of a feature that never varies
+MIN_VARIANCE = 1e-30  # variance of a feature that never varies
 
 
 def pack_statistics(statistics: ClassStatistics, *, shrinkage: float, prior: Prior) -> tuple[bytes, StatisticsSpec]:
     """Return the content of the file, and its entry in the manifest."""
-    variances = statistics.scatter.diagonal().clip(min=LEAST)
+    variances = statistics.scatter.diagonal().clip(min=MIN_VARIANCE)
     scale = np.sqrt(variances)
     upper = (statistics.scatter / scale[:, None] / scale)[np.triu_indices(len(scale), 1)]
     content = save(

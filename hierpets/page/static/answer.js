@@ -5,7 +5,7 @@ import {
   breedName, capital, joinAnd, joinOr, leafName, money, percent, pluralName, speciesName, spoken, t, withArticle,
 } from "./words.js";
 
-const LEAST_RIVAL = 0.01; // lowest probability of a second breed that is mentioned
+const MIN_RIVAL = 0.01; // lowest probability of a second breed that is mentioned
 
 const COATS = {
   hairless: t("no coat"),
@@ -37,7 +37,7 @@ export function headline(record) {
       const [nearest] = breedsOf(record);
       return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];
     }
-    const likely = breedsOf(record).filter((leaf, n) => !n || leaf.probability >= LEAST_RIVAL).slice(0, 2);
+    const likely = breedsOf(record).filter((leaf, n) => !n || leaf.probability >= MIN_RIVAL).slice(0, 2);
     const rivals = likely.map((leaf) => `${leafName(leaf)} ${percent(leaf.probability)}`);
     return [t("{pet}, breed uncertain", { pet }), rivals.length ? `${rivals.join(", ")}.` : ""];
   }

@@ -7,17 +7,17 @@ import sys
 if sys.platform != "win32":  # Windows has no such limit of open files
     import resource
 
-__all__ = ["MOST_CONNECTIONS", "connection_limit", "raise_file_limit"]
+__all__ = ["MAX_CONNECTIONS", "connection_limit", "raise_file_limit"]
 
-MOST_CONNECTIONS = 2048
-MOST_FILES = 2 * MOST_CONNECTIONS
+MAX_CONNECTIONS = 2048
+MAX_FILES = 2 * MAX_CONNECTIONS
 
 
 def raise_file_limit() -> None:
     """Raise this process's limit of open files to what all connections need, as far as the system allows."""
     if sys.platform != "win32":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _limited(MOST_FILES, hard)
+        wanted = _limited(MAX_FILES, hard)
         if _limited(wanted, soft) < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -27,8 +27,8 @@ def connection_limit() -> int:
     that it has not counted yet and for everything else that opens files.
     """
     if sys.platform == "win32":
-        return MOST_CONNECTIONS
-    return _limited(MOST_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
+        return MAX_CONNECTIONS
+    return _limited(MAX_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0]) // 2
 
 
 def _limited(count: int, limit: int) -> int:

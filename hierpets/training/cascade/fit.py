@@ -20,12 +20,12 @@ from hierpets.hierarchy.probabilities import Combiner, most_probable_species
 from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
-__all__ = ["MOST_LOST", "fit_cascade", "fit_early_threshold"]
+__all__ = ["MAX_LOST", "fit_cascade", "fit_early_threshold"]
 
-LEAST_THRESHOLD = 0.8
+MIN_THRESHOLD = 0.8
 """Smallest threshold of an early network, however rarely it is wrong: the main network would name the breed of less
 certain photos more often (docs/experiments.md)."""
-MOST_LOST = 0.001
+MAX_LOST = 0.001
 """Share of the held-out photos that an early network may lose: those that it gets wrong and the main network right,
 minus those that it gets right and the main network wrong."""
 
@@ -65,14 +65,14 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
 
 
 def fit_early_threshold(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
-    """Return the least threshold with which an early network loses at most :data:`MOST_LOST` of N photos.
+    """Return the least threshold with which an early network loses at most :data:`MAX_LOST` of N photos.
 
     ``certain`` float [N] is the certainty of the early network, which answers photos above the threshold. ``right`` and
     ``main_right``, bool [N], tell whether it and the main network are right.
     """
     order = np.argsort(-certain, kind="stable")
     lost = np.cumsum(main_right[order].astype(int) - right[order])
-    too_much = lost > MOST_LOST * len(certain)
+    too_much = lost > MAX_LOST * len(certain)
     first = int(too_much.argmax()) if too_much.any() else len(certain)
     # The first photo that is one too many must not pass, nor may others of the same certainty.
     return float(certain[order[first]]) if first < len(certain) else 0.0
@@ -131,7 +131,7 @@ def _fit(
         temperatures = own.temperatures(taxonomy, one.unlisted)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
-        threshold = max(LEAST_THRESHOLD, fit_early_threshold(certain, cascade.right(own), cascade.right(judged)))
+        threshold = max(MIN_THRESHOLD, fit_early_threshold(certain, cascade.right(own), cascade.right(judged)))
         spec = EarlyNetwork(
             backbone=one.spec,
             preprocess=one.backbone.preprocess,

@@ -14,13 +14,13 @@ from hierpets.inference.detector.second_look import closer_part
 from hierpets.inference.engines.cascade import DETAIL
 from hierpets.progress import Progress
 from hierpets.regions.boxes import MARGIN
-from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE, SHARED
+from hierpets.regions.detections import MAX_OVERLAP, MAX_SHARE, MIN_SCORE, MIN_SIDE
 from hierpets.training.features.extractor import FeatureExtractor, NothingToSee
 from hierpets.workers import cores
 
 __all__ = ["CloserView"]
 
-MOST = 8  # photos in the detector at a time
+MAX_WORKERS = 8  # photos in the detector at a time
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CloserView:
     """
 
     species: tuple[str, ...]
-    rule: tuple[float, ...] = (VERSION, DETAIL, MARGIN, LEAST_SCORE, SHARED, LEAST_SIDE, LARGE)
+    rule: tuple[float, ...] = (VERSION, DETAIL, MARGIN, MIN_SCORE, MAX_OVERLAP, MIN_SIDE, MAX_SHARE)
 
     detail: ClassVar[int] = DETAIL
 
@@ -55,4 +55,4 @@ class CloserView:
 @cache
 def _detector() -> Detector:
     """Return the detector of this process, with a graph for each thread that reads photos, up to a limit for memory."""
-    return Detector(workers=min(cores(), MOST))
+    return Detector(workers=min(cores(), MAX_WORKERS))

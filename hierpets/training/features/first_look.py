@@ -125,7 +125,7 @@ def _warn_of_single_photos(splits: Splits) -> None:
     if single := [leaf for leaf in splits.taxonomy.leaves if photos[leaf] == 1]:
         _log.warning(
             "one photo of %s: nothing that is measured says how well others are told; add photos",
-            join_words(sorted(map(str, single)), most=_NAMED),
+            join_words(sorted(map(str, single)), limit=_NAMED),
         )
 
 
@@ -142,7 +142,7 @@ def _warn_of_individuals(splits: Splits) -> None:
         _log.warning(
             "all photos of %s look like one animal's: what is measured on them says nothing of others; add photos of "
             "other animals",
-            join_words(sorted(map(str, single)), most=_NAMED),
+            join_words(sorted(map(str, single)), limit=_NAMED),
         )
     if torn := {animal for animal in train & val if animal[0] not in single}:
         _log.warning(

@@ -25,11 +25,11 @@ __all__ = [
 
 # Relative to the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
 TOO_ALIKE = 1.5
-MOST_PHOTOS = 20_000  # limited by memory for their features
+MAX_PHOTOS = 20_000  # limited by memory for their features
 SAMPLED = 200  # photos by which the distance between a photo and its corner is measured
 BLOCK = 1024  # rows compared at a time
 # Share of pairs of photos of different classes that may be too alike: hardly any if the backbone tells classes apart.
-MOST_STRANGERS = 0.02
+MAX_STRANGERS = 0.02
 
 
 def look_for_individuals(
@@ -37,11 +37,11 @@ def look_for_individuals(
 ) -> dict[str, str]:
     """Find the individuals of photos for which the data states none, as :func:`individuals_by_likeness` does.
 
-    Returns none if the settings turn this off, for more than :data:`MOST_PHOTOS` photos, or with a tuned backbone,
+    Returns none if the settings turn this off, for more than :data:`MAX_PHOTOS` photos, or with a tuned backbone,
     whose folds are given.
     """
     unstated = index.where(lambda record: record.individual is None)
-    if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
+    if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MAX_PHOTOS:
         return {}
     features = extractor.features(unstated.paths)
     within = likeness_of_shots(extractor, unstated.paths, features, progress=progress)
@@ -84,7 +84,7 @@ def find_individuals(features: np.ndarray, classes: np.ndarray, *, within: float
     that close, too: then the backbone's distances tell nothing. ``features`` float [N, D], ``classes`` int [N].
     """
     unit = unit_rows(features)
-    if _strangers_within(unit, classes, within) > MOST_STRANGERS:
+    if _strangers_within(unit, classes, within) > MAX_STRANGERS:
         return np.arange(len(unit))
     links = [np.empty((2, 0), np.int64)]
     for one in np.unique(classes):

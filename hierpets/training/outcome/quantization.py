@@ -12,9 +12,9 @@ from hierpets.libraries import is_installed
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 
-__all__ = ["LEAST_PHOTOS", "quantize_bundle"]
+__all__ = ["MIN_PHOTOS", "quantize_bundle"]
 
-LEAST_PHOTOS = 100  # fewer contain too few close calls, which are the predictions that change
+MIN_PHOTOS = 100  # fewer contain too few close calls, which are the predictions that change
 
 
 def quantize_bundle(
@@ -43,6 +43,6 @@ def _reason_to_skip(held_out: PhotoIndex, config: TrainConfig) -> str | None:
         return "quantize is false"
     if config.cluster:
         return "photos of a cluster are not read here"
-    if len(held_out) < LEAST_PHOTOS:
-        return f"{len(held_out)} validation photos, and {LEAST_PHOTOS} are needed to check it"
+    if len(held_out) < MIN_PHOTOS:
+        return f"{len(held_out)} validation photos, and {MIN_PHOTOS} are needed to check it"
     return None if is_installed("nncf") else "nncf is not installed: pip install 'hierpets[export]'"

@@ -16,7 +16,7 @@ from hierpets.plugin import Preprocess
 
 __all__ = ["draw_batch", "draw_curves"]
 
-MOST = 32  # photos of a batch to draw
+MAX_PHOTOS = 32  # photos of a batch to draw
 COLUMNS = 8
 CELL = 1.12  # height of a photo with its name, relative to its width
 
@@ -49,7 +49,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
 
 def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess) -> bytes:
     """Draw up to 32 inputs, float32 [B, 3, size, size], without their normalization and with their names, as a PNG."""
-    shown = list(zip(inputs[:MOST], names, strict=False))
+    shown = list(zip(inputs[:MAX_PHOTOS], names, strict=False))
     rows = max(1, -(-len(shown) // COLUMNS))
 
     def paint(figure: Figure) -> None:

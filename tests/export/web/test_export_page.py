@@ -144,7 +144,7 @@ def test_export_never_replaces_the_current_folder(tiny_run, tmp_path, monkeypatc
 
 
 def test_export_of_a_page_that_is_too_large_writes_nothing(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(exporting, "MAX_BYTES", 100_000)
     monkeypatch.setattr(exporting, "_write_networks", lambda *_: ())  # the rest is too large by itself
     with pytest.raises(BundleError, match=r"the page would weigh \d\.\d MB, at most 0"):
         export_page(tiny_run / "bundle", tmp_path / "out", registry=tiny_run.parent / "registry.yaml")

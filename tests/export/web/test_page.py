@@ -16,7 +16,7 @@ from hierpets.bundle.manifest import manifest_text, read_manifest
 from hierpets.data.photos import read_photo
 from hierpets.export.web.export import export_page
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.regions.detections import LEAST_SCORE
+from hierpets.regions.detections import MIN_SCORE
 
 WIDTHS = pytest.mark.parametrize("width", [390, 1280])
 PETS = [f"demo:{leaf}/{n}" for leaf in ("cat/siamese", "dog/dalmatian", "rabbit/-", "dog/pug") for n in range(900, 906)]
@@ -244,7 +244,7 @@ def far_away(photo, left):
 def is_close_call(photo, detector):
     """Whether a rounding decides if the detector sees a pet."""
     likeliest = detector(read_photo(photo)).probability(("cat", "dog")).max()
-    return abs(likeliest - LEAST_SCORE) < 0.01
+    return abs(likeliest - MIN_SCORE) < 0.01
 
 
 def check_marked(cards, part):

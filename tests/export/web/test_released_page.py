@@ -16,7 +16,7 @@ from PIL import Image
 
 import hierpets
 from hierpets.data.listing import find_photos
-from hierpets.export.web.export import MOST_BYTES, export_page
+from hierpets.export.web.export import MAX_BYTES, export_page
 
 KINDS = ("pets", "elsewhere", "unseen-breeds", "horses", "not-pets")
 AT_ONCE = 50
@@ -96,7 +96,7 @@ def test_released_page_answers_real_photos_as_python_does(onnxruntime_web, tmp_p
         found[precision] = compared(theirs, as_python(predictor, contents))
         found[f"{precision}, of 12 megapixels"] = compared(theirs_large, as_python(predictor, large))
     print(json.dumps({"bytes": exported.size, "first answer s": first, "a photo s": each, **found}, indent=2))
-    assert exported.size < MOST_BYTES and (exported.path / "model/LICENSE").is_file()
+    assert exported.size < MAX_BYTES and (exported.path / "model/LICENSE").is_file()
     assert found["f32"]["photos"] >= 0.99 * len(contents)
     assert found["f32"]["same level and leaf"] >= 0.995 * found["f32"]["photos"]
     assert found["f32"]["same product"] >= 0.99 * found["f32"]["photos"]

@@ -306,7 +306,9 @@ def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, reco
     fleas = Recommender(recommender.catalog, [always("fleas", Advice("flea_guard", "It has fleas.", score=3.0))])
     networks = [outputs(0, tree=known.taxonomy, sharpness=60.0)]
     described = describe(known, MODEL, ["a.onnx"], fleas, scripts="")
-    blind = described.model_copy(update={"bystanders": described.bystanders.model_copy(update={"least_shown": 2.0})})
+    blind = described.model_copy(
+        update={"bystanders": described.bystanders.model_copy(update={"min_probability": 2.0})}
+    )
     before, after = (in_the_browser(scripts, one, networks, detector, count=150) for one in (blind, described))
     look, judge = Bystanders(detector, species), Predictor(known, Replay(networks[0]), model=MODEL).cascade.judge
     changed = 0
@@ -389,7 +391,7 @@ def test_advice_tells_the_share_up_to_which_a_rule_vetoes_nothing(recommender):
     products, boxer = [*recommender.catalog.products], TREE.leaf_index("dog", "boxer")
     perfumed = products.index("smooth_shine")
     assert advice.vetoed[boxer][perfumed] and not advice.vetoed[boxer][products.index("gentle_everyday")]
-    assert 0.19 < advice.tolerated[perfumed] <= 0.2
+    assert 0.19 < advice.veto_threshold[perfumed] <= 0.2
 
 
 @pytest.mark.browser
@@ -472,13 +474,13 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
         "bound": 0.001,
         "recommendations": [one("It has a curly coat.", ruled_out="ab"), one("It has a wiry coat.", ruled_out="b")],
         "leaves": [dict.fromkeys(("sure", "unsure", "beside"), place) for place in (0, 1)],
-        "judged": [False],
+        "knows_listed": [False],
         "products": ["mild"],
         "suits": [[1], [1], [1]],
         "coat_types": [],
         "coats": [[], [], []],
         "vetoed": [[False], [False], [False]],
-        "tolerated": [0],
+        "veto_threshold": [0],
         "vetoes": [None],
         "scores": {"species": [[1], [1], [1]]},
         "species": [[]],

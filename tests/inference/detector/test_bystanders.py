@@ -80,16 +80,16 @@ def test_what_the_network_takes_for_another_animal_is_beside_the_pet():
 
 
 def test_what_is_found_is_never_certain():
-    assert looked(("cat", 0.99, LEFT), shown=(1, 0, 0)) == [SEARCH.most_sure, 0, 0]
+    assert looked(("cat", 0.99, LEFT), shown=(1, 0, 0)) == [SEARCH.max_probability, 0, 0]
 
 
 def test_what_the_network_takes_for_the_pet_itself_is_no_other_animal():
-    assert looked(("cat", 0.9, ALL), shown=(SEARCH.least_shown - 0.01, 0.96, 0)) == [0, 0, 0]
-    assert looked(("cat", 0.9, ALL), shown=(SEARCH.least_shown, 0.95, 0)) == [SEARCH.least_shown, 0, 0]
+    assert looked(("cat", 0.9, ALL), shown=(SEARCH.min_probability - 0.01, 0.96, 0)) == [0, 0, 0]
+    assert looked(("cat", 0.9, ALL), shown=(SEARCH.min_probability, 0.95, 0)) == [SEARCH.min_probability, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("probability", "is_asked"), [(SEARCH.least_seen + 0.001, True), (SEARCH.least_seen - 0.001, False)]
+    ("probability", "is_asked"), [(SEARCH.min_score + 0.001, True), (SEARCH.min_score - 0.001, False)]
 )
 def test_the_network_is_asked_where_the_detector_sees_little(probability, is_asked):
     assert any(looked(("dog", 0.9, RIGHT), ("cat", probability, LEFT), shown=(0.9, 0.1, 0))) == is_asked
@@ -100,7 +100,7 @@ def test_the_network_is_asked_about_the_likeliest_boxes_in_places_of_their_own()
     boxes = [("cat", 0.5 - width, (0, 0.25 * n, 1, 0.25 * n + width)) for n, width in enumerate(widths)]
     judge = Judge(0, 1, 0)
     most = 3
-    bystanders = Bystanders(SeesBoxes(*boxes, ("horse", 0.3, boxes[0][2])), SPECIES, SearchRule(most_boxes=most))
+    bystanders = Bystanders(SeesBoxes(*boxes, ("horse", 0.3, boxes[0][2])), SPECIES, SearchRule(max_boxes=most))
     bystanders(black, judge, "dog")
     sides = [Box.between(left, top, right, bottom) for _, _, (top, left, bottom, right) in boxes[:most]]
     assert [part.shape for part in judge.parts] == [one.squared(60, 180).cut(black()).shape for one in sides]
@@ -129,7 +129,7 @@ def test_a_small_animal_is_seen_in_a_closer_view(shape, place):
     photo[top : top + side, left : left + side] = COLORS["siamese"]
     judge, share = Judge(1, 0, 0), side**2 / photo[..., 0].size
     found = Bystanders(SeesRed(1.5 * share), SPECIES)(lambda: photo, judge, "dog")
-    assert found.tolist() == [SEARCH.most_sure, 0, 0]
+    assert found.tolist() == [SEARCH.max_probability, 0, 0]
     (part,) = judge.parts
     assert (part[..., 0] > 127).sum() == side**2
     assert max(part.shape) <= 1.5 * side
@@ -139,7 +139,7 @@ def test_a_small_animal_is_seen_in_a_closer_view(shape, place):
 def test_closer_views_of_a_photo_overlap_and_leave_no_gap(height, width):
     whole, first, second = SEARCH.views(height, width)
     assert whole.area == 1
-    assert first.area == pytest.approx(second.area) and first.shared(second) > 0.3
+    assert first.area == pytest.approx(second.area) and first.overlap(second) > 0.3
     longer = 0 if width >= height else 1
     assert (first.edges[longer], second.edges[2 + longer]) == (0, pytest.approx(1))
 
@@ -286,7 +286,7 @@ def told(photo):
 
 
 def test_rules_are_told_of_no_second_pet_of_the_same_species():
-    assert told(DOG_AND_CAT) == [{}, {"cat": SEARCH.most_sure, "dog": 0, "horse": 0}]
+    assert told(DOG_AND_CAT) == [{}, {"cat": SEARCH.max_probability, "dog": 0, "horse": 0}]
 
 
 def test_rules_are_asked_once_more_only_where_an_animal_is_seen():

@@ -18,18 +18,25 @@ from hierpets.bundle.manifest import BackboneSpec, Manifest, OODSpec
 from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.policy import PET_SCORE_BAND
 from hierpets.inference.detector.network import ANIMALS, Detections
-from hierpets.inference.detector.second_look import ALIKE, LIKE, UNSEEN, WEIGHT, SecondLook, lowered
+from hierpets.inference.detector.second_look import (
+    ALLOWED_LOGIT,
+    MIN_LIKENESS,
+    OBJECTION_WEIGHT,
+    SURE_LIKENESS,
+    SecondLook,
+    lowered,
+)
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import PhotoAccess
 from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 
-LEAST = -6.0
+THRESHOLD = -6.0
 PETS = Taxonomy(tree={"cat": ("siamese", "bengal"), "dog": ("pug",)})
 
 
-def manifest_of(taxonomy=PETS, pet=LEAST, second_look=False, grown=(), other_animals=()):
+def manifest_of(taxonomy=PETS, pet=THRESHOLD, second_look=False, grown=(), other_animals=()):
     return Manifest(
         other_animals=other_animals,
         taxonomy=taxonomy,
@@ -51,7 +58,7 @@ class Sees:
         self.photos = 0
         self.edges = np.zeros((3, 4))
         self.edges[1] = edges
-        self.logits = np.full((3, len(ANIMALS)), UNSEEN - 1)
+        self.logits = np.full((3, len(ANIMALS)), ALLOWED_LOGIT - 1)
         for name, logit in logits.items():
             self.logits[1, ANIMALS.index(name)] = logit
 
@@ -85,33 +92,33 @@ def looked_at(detector, given, ask=never, photo=None, closer=True, rows=None, **
 
 
 def test_a_doubtful_photo_of_a_horse_is_no_pet():
-    found = heard(Sees(horse=2.0, dog=1.0), output(LEAST + 1))
-    assert found.scores[0, 0] < LEAST
+    found = heard(Sees(horse=2.0, dog=1.0), output(THRESHOLD + 1))
+    assert found.scores[0, 0] < THRESHOLD
 
 
-@pytest.mark.parametrize("seen", [{"horse": 1.0, "dog": 3.0}, {"horse": UNSEEN - 0.1, "dog": UNSEEN - 1}])
+@pytest.mark.parametrize("seen", [{"horse": 1.0, "dog": 3.0}, {"horse": ALLOWED_LOGIT - 0.1, "dog": ALLOWED_LOGIT - 1}])
 def test_a_doubtful_photo_of_a_dog_stays_one_to_the_bit(seen):
     """Also where it is so small or so dark that the detector sees nothing."""
-    given = output(LEAST + 1)
+    given = output(THRESHOLD + 1)
     found = heard(Sees(**seen), given)
     np.testing.assert_array_equal(found.scores, given.scores)
 
 
 def test_a_horse_that_might_be_a_dog_to_the_detector_too_is_none():
-    assert heard(Sees(horse=1.0, dog=2.0), output(LEAST + 1)).scores[0, 0] < LEAST
+    assert heard(Sees(horse=1.0, dog=2.0), output(THRESHOLD + 1)).scores[0, 0] < THRESHOLD
 
 
 def test_the_detector_is_asked_about_doubtful_photos_alone_and_changes_no_others():
-    detector, given = Sees(horse=3.0), output(LEAST - 1, LEAST + 1, LEAST + PET_SCORE_BAND + 1)
+    detector, given = Sees(horse=3.0), output(THRESHOLD - 1, THRESHOLD + 1, THRESHOLD + PET_SCORE_BAND + 1)
     found = heard(detector, given)
     assert detector.photos == 1
     np.testing.assert_array_equal(found.scores[[0, 2]], given.scores[[0, 2]])
     np.testing.assert_array_equal(found.scores[:, 1:], given.scores[:, 1:])
-    assert given.scores[1, 0] == LEAST + 1, "what was given is as it was"
+    assert given.scores[1, 0] == THRESHOLD + 1, "what was given is as it was"
 
 
 def test_photos_that_may_not_be_looked_at_again_stay_as_they_are():
-    detector, given = Sees(horse=3.0), output(LEAST + 1, LEAST + 1)
+    detector, given = Sees(horse=3.0), output(THRESHOLD + 1, THRESHOLD + 1)
     found = looked_at(detector, given, rows=np.array([False, True]))
     assert detector.photos == 1
     assert [*found.objections] == [1]
@@ -127,16 +134,16 @@ def of_breed(pet, probability):
 
 def test_a_photo_whose_breed_is_certain_is_not_asked_about():
     detector = Sees(horse=3.0)
-    assert heard(detector, of_breed(LEAST + 1, 0.9)).scores[0, 0] == LEAST + 1
+    assert heard(detector, of_breed(THRESHOLD + 1, 0.9)).scores[0, 0] == THRESHOLD + 1
     assert detector.photos == 0
 
 
-@pytest.mark.parametrize("pet", [LEAST + 1, LEAST - 1])
+@pytest.mark.parametrize("pet", [THRESHOLD + 1, THRESHOLD - 1])
 def test_a_horse_that_is_rather_a_pug_is_none_however_sure_that_is(pet):
     """A breed that is sure makes a pet of what scores less than one: not of what is a horse to the detector."""
     given = of_breed(pet, 0.7)
     seen, parts, _ = looked_at(Sees(SMALL, horse=-1.0), given, second_look=True)
-    assert seen.scores[0, 0] < LEAST - PET_SCORE_BAND
+    assert seen.scores[0, 0] < THRESHOLD - PET_SCORE_BAND
     assert not parts, "its breed is sure enough to look once"
     np.testing.assert_array_equal(heard(Sees(dog=3.0), given).scores, given.scores)
 
@@ -155,14 +162,14 @@ class SeesTwo(Sees):
 )
 def test_a_dog_beside_a_horse_stays_a_pet(dog, is_pet):
     """Not one that is seen where the horse is: both may be one animal."""
-    given = output(LEAST + 1)
+    given = output(THRESHOLD + 1)
     found = looked_at(SeesTwo(dog, (0.0, 0.5, 1.0, 1.0)), given)
     assert (found.output.scores[0, 0] == given.scores[0, 0]) == is_pet
     assert (found.objections == {}) == is_pet
 
 
 def test_an_objection_is_by_how_much_the_score_is_lower():
-    given = output(LEAST + 1, LEAST + 1, LEAST + 9)
+    given = output(THRESHOLD + 1, THRESHOLD + 1, THRESHOLD + 9)
     found = looked_at(Sees(horse=3.0), given)
     assert [*found.objections] == [0, 1]
     lower = given.scores[:, 0] - found.output.scores[:, 0]
@@ -174,48 +181,50 @@ HORSE = OtherAnimal(name="horse", weights=(1.0,), bias=0.5)
 
 def like(likeness):
     """Output for a doubtful photo that looks so much like a horse to the pretrained head."""
-    return output(LEAST + 1)._replace(features=np.array([[likeness - HORSE.bias]]))
+    return output(THRESHOLD + 1)._replace(features=np.array([[likeness - HORSE.bias]]))
 
 
-@pytest.mark.parametrize(("likeness", "asked"), [(LIKE - 0.1, 0), (LIKE + 0.1, 1)])
+@pytest.mark.parametrize(("likeness", "asked"), [(MIN_LIKENESS - 0.1, 0), (MIN_LIKENESS + 0.1, 1)])
 def test_the_detector_is_asked_about_photos_that_look_like_another_animal_to_the_pretrained_head(likeness, asked):
     detector = Sees(horse=3.0)
     found = heard(detector, like(likeness), other_animals=(HORSE,))
     assert detector.photos == asked
-    assert (found.scores[0, 0] < LEAST) == bool(asked)
+    assert (found.scores[0, 0] < THRESHOLD) == bool(asked)
 
 
 def test_nor_is_it_heard_about_others_where_it_says_where_a_small_animal_is():
-    given = like(LIKE - 0.1)
+    given = like(MIN_LIKENESS - 0.1)
     found = looked_at(Sees(horse=3.0), given, other_animals=(HORSE,), second_look=True)
     np.testing.assert_array_equal(found.output.scores, given.scores)
 
 
 def test_a_photo_that_looks_very_much_like_a_horse_is_less_of_a_pet_whatever_the_detector_sees():
-    dog, given = Sees(dog=3.0), like(ALIKE + 0.25)
-    assert heard(dog, given, other_animals=(HORSE,)).scores[0, 0] == pytest.approx(LEAST + 1 - 0.25 * WEIGHT)
-    assert heard(dog, like(ALIKE), other_animals=(HORSE,)).scores[0, 0] == LEAST + 1
+    dog, given = Sees(dog=3.0), like(SURE_LIKENESS + 0.25)
+    assert heard(dog, given, other_animals=(HORSE,)).scores[0, 0] == pytest.approx(
+        THRESHOLD + 1 - 0.25 * OBJECTION_WEIGHT
+    )
+    assert heard(dog, like(SURE_LIKENESS), other_animals=(HORSE,)).scores[0, 0] == THRESHOLD + 1
     for others in ((), (HORSE.model_copy(update={"name": "lion"}),)):
-        assert heard(dog, given, other_animals=others).scores[0, 0] == LEAST + 1, "of horses it says nothing"
+        assert heard(dog, given, other_animals=others).scores[0, 0] == THRESHOLD + 1, "of horses it says nothing"
 
 
 def test_a_photo_that_is_taken_for_a_grown_horse_may_look_like_one():
     known = Taxonomy(tree={**PETS.tree, "horse": ()})
     for species, is_lowered in enumerate((True, True, False)):
-        given = of_three(winner=species)._replace(features=np.array([[ALIKE + 5]]))
+        given = of_three(winner=species)._replace(features=np.array([[SURE_LIKENESS + 5]]))
         found = heard(Sees(horse=3.0), given, taxonomy=known, grown=("horse",), other_animals=(HORSE,))
-        assert (found.scores[0, 0] < LEAST) == is_lowered
+        assert (found.scores[0, 0] < THRESHOLD) == is_lowered
 
 
 def test_a_model_that_knows_horses_takes_none_for_something_else():
     known = Taxonomy(tree={**PETS.tree, "horse": ()})
-    scores = np.array([[LEAST + 1, 0.5, 0.5, 0.5]], np.float32)
+    scores = np.array([[THRESHOLD + 1, 0.5, 0.5, 0.5]], np.float32)
     given = RawOutput(np.zeros((1, 1)), np.zeros((1, 3)), np.zeros((1, 4)), scores)
-    assert heard(Sees(horse=3.0), given, taxonomy=known).scores[0, 0] == LEAST + 1
-    assert heard(Sees(zebra=3.0), given, taxonomy=known).scores[0, 0] < LEAST
+    assert heard(Sees(horse=3.0), given, taxonomy=known).scores[0, 0] == THRESHOLD + 1
+    assert heard(Sees(zebra=3.0), given, taxonomy=known).scores[0, 0] < THRESHOLD
 
 
-def of_three(*, winner, pet=LEAST + 1):
+def of_three(*, winner, pet=THRESHOLD + 1):
     """Output for a photo that is taken for that of three species."""
     scores = np.array([[pet, 0.5, 0.5, 0.5]], np.float32)
     return RawOutput(np.zeros((1, 1)), np.eye(3)[[winner]], np.zeros((1, 4)), scores)
@@ -227,7 +236,7 @@ def test_what_is_taken_for_a_trained_species_is_judged_as_if_no_other_was_grown(
     known = Taxonomy(tree={**PETS.tree, grown: ()})
     for species, is_lowered in enumerate(lowered_for):
         found = heard(Sees(horse=3.0), of_three(winner=species), taxonomy=known, grown=(grown,))
-        assert (found.scores[0, 0] < LEAST) == is_lowered
+        assert (found.scores[0, 0] < THRESHOLD) == is_lowered
 
 
 @pytest.mark.parametrize(
@@ -235,12 +244,12 @@ def test_what_is_taken_for_a_trained_species_is_judged_as_if_no_other_was_grown(
 )
 def test_the_first_look_stands_where_another_species_speaks_for_the_pet(first, second, is_asked_again):
     known = Taxonomy(tree={**PETS.tree, "horse": ()})
-    given, closer = of_three(winner=first, pet=LEAST), of_three(winner=second, pet=LEAST + 2)
+    given, closer = of_three(winner=first, pet=THRESHOLD), of_three(winner=second, pet=THRESHOLD + 2)
     found, parts, _ = looked_at(
         Sees(SMALL, dog=2.0), given, lambda _: closer, taxonomy=known, grown=("horse",), second_look=True
     )
     assert bool(parts) == is_asked_again
-    assert found.scores[0, 0] == (LEAST + 1 if is_asked_again else LEAST)
+    assert found.scores[0, 0] == (THRESHOLD + 1 if is_asked_again else THRESHOLD)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +285,9 @@ def test_a_small_animal_is_cut_out_and_both_looks_are_averaged():
 
     def ask(photos):
         asked.extend(part for (part,) in photos)
-        return closer(LEAST + 10, dog=4.0)
+        return closer(THRESHOLD + 10, dog=4.0)
 
-    given = output(LEAST - 1)
+    given = output(THRESHOLD - 1)
     found, boxes, _ = looked_at(Sees(SMALL, dog=2.0), given, ask, photo, second_look=True)
     (cut,) = asked
     assert cut.shape[0] == 40, "as square as the photo allows, with a margin"
@@ -286,22 +295,22 @@ def test_a_small_animal_is_cut_out_and_both_looks_are_averaged():
     left, top, right, bottom = boxes[0].edges
     assert (top, bottom) == (0, 1), "it is said what was seen, not where the animal is"
     assert (right - left) * 80 == pytest.approx(cut.shape[1], abs=1)
-    assert found.scores[0, 0] == LEAST + 4.5, "a small pet is none at first sight"
+    assert found.scores[0, 0] == THRESHOLD + 4.5, "a small pet is none at first sight"
     np.testing.assert_allclose(found.species[0], [0.0, 2.0])
     np.testing.assert_allclose(found.scores[0, 1:], 0.75)
     np.testing.assert_array_equal(found.features, given.features)
-    assert given.scores[0, 0] == LEAST - 1, "what was given is as it was"
+    assert given.scores[0, 0] == THRESHOLD - 1, "what was given is as it was"
 
 
 @pytest.mark.parametrize(
     ("detector", "given", "how"),
     [
-        (Sees((0.0, 0.0, 1.0, 0.6), dog=2.0), output(LEAST), {}),
-        (Sees(SMALL, dog=-3.0), output(LEAST), {}),
-        (Sees(SMALL, dog=2.0), output(LEAST + PET_SCORE_BAND + 1), {}),
-        (Sees(SMALL, dog=2.0), output(LEAST - PET_SCORE_BAND - 1), {}),
-        (Sees(SMALL, dog=2.0), output(LEAST), {"second_look": False}),
-        (Sees(SMALL, dog=2.0), output(LEAST), {"closer": False}),
+        (Sees((0.0, 0.0, 1.0, 0.6), dog=2.0), output(THRESHOLD), {}),
+        (Sees(SMALL, dog=-3.0), output(THRESHOLD), {}),
+        (Sees(SMALL, dog=2.0), output(THRESHOLD + PET_SCORE_BAND + 1), {}),
+        (Sees(SMALL, dog=2.0), output(THRESHOLD - PET_SCORE_BAND - 1), {}),
+        (Sees(SMALL, dog=2.0), output(THRESHOLD), {"second_look": False}),
+        (Sees(SMALL, dog=2.0), output(THRESHOLD), {"closer": False}),
     ],
     ids=["large", "seen by nobody", "surely a pet", "nothing like a pet", "a model that looks once", "a part"],
 )
@@ -313,22 +322,24 @@ def test_what_is_no_small_animal_is_looked_at_once(detector, given, how):
 
 
 def test_a_horse_is_none_after_the_second_look_either():
-    found = heard(Sees(SMALL, horse=2.0, dog=1.0), output(LEAST + 1), lambda _: output(LEAST + 2), second_look=True)
-    assert found.scores[0, 0] < LEAST
+    found = heard(
+        Sees(SMALL, horse=2.0, dog=1.0), output(THRESHOLD + 1), lambda _: output(THRESHOLD + 2), second_look=True
+    )
+    assert found.scores[0, 0] < THRESHOLD
 
 
 def test_a_breed_that_the_second_look_makes_certain_is_not_asked_about_either():
-    sure, horse = of_breed(LEAST + 2, 1.0), Sees(SMALL, horse=2.0, dog=1.0)
-    given = output(LEAST, listed=0.8)
+    sure, horse = of_breed(THRESHOLD + 2, 1.0), Sees(SMALL, horse=2.0, dog=1.0)
+    given = output(THRESHOLD, listed=0.8)
     found, boxes, objections = looked_at(horse, given, lambda _: sure, second_look=True)
     assert [*boxes] == [0]
-    assert found.scores[0, 0] == LEAST + 1
+    assert found.scores[0, 0] == THRESHOLD + 1
     assert not objections
 
 
 def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_finds():
     known = Taxonomy(tree={"cat": (), "ferret": (), "rabbit": ()})
-    scores = np.array([[LEAST, 0.5, 0.5, 0.5]], np.float32)
+    scores = np.array([[THRESHOLD, 0.5, 0.5, 0.5]], np.float32)
     given = RawOutput(np.zeros((1, 1)), np.zeros((1, 3)), np.zeros((1, 3)), scores)
     found, boxes, _ = looked_at(Sees(SMALL, cat=2.0), given, lambda _: given, taxonomy=known, second_look=True)
     assert [*boxes] == [0]
@@ -343,11 +354,11 @@ def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_fin
 
 @given(arrays(float, 5, elements=st.floats(-50, 50)), arrays(float, 5, elements=st.floats(0, 20)))
 def test_no_score_is_raised_and_pets_keep_theirs(scores, objections):
-    found = lowered(scores, objections, least=LEAST)
+    found = lowered(scores, objections, pet_threshold=THRESHOLD)
     assert (found <= scores).all()
     assert (found[objections == 0] == scores[objections == 0]).all()
-    refused = (objections > 0.1) & (found < LEAST)
-    assert (found[refused] < LEAST - PET_SCORE_BAND).all(), "a sure breed is not heard against it"
+    refused = (objections > 0.1) & (found < THRESHOLD)
+    assert (found[refused] < THRESHOLD - PET_SCORE_BAND).all(), "a sure breed is not heard against it"
 
 
 class Doubting(ColorEngine):
@@ -359,7 +370,7 @@ class Doubting(ColorEngine):
 
     def __call__(self, pixels):
         self.first()
-        return output(*[LEAST + 1] * len(pixels))
+        return output(*[THRESHOLD + 1] * len(pixels))
 
 
 def predictor_with(detector, engine=None, finder=None, **how):
@@ -374,7 +385,7 @@ def predictor_with(detector, engine=None, finder=None, **how):
 def test_a_predictor_says_so_in_its_prediction(animal, source):
     answer = predictor_with(Sees(**{animal: 3.0}))(np.zeros((20, 20, 3), np.uint8))
     assert answer.decision.source == source
-    assert (answer.pet_score < LEAST) == (source == "not_a_known_pet")
+    assert (answer.pet_score < THRESHOLD) == (source == "not_a_known_pet")
 
 
 def test_the_detector_sees_each_photo_whole_and_its_own():
@@ -407,7 +418,7 @@ class Closer(ColorEngine):
     """Is sure of a dog where all that it sees is bright."""
 
     def __call__(self, pixels):
-        found = output(*[LEAST] * len(pixels))
+        found = output(*[THRESHOLD] * len(pixels))
         bright = pixels.min(axis=(1, 2, 3)) > 127
         found.species[bright] = [0.0, 12.0]
         found.leaf[bright] = [0.0, 0.0, 12.0]
@@ -450,9 +461,11 @@ def test_a_batch_holds_one_photo_at_a_time_that_is_looked_at_again():
 
     look = SecondLook.of(manifest_of(second_look=True), Holding(SMALL, dog=3.0))
     access = PhotoAccess(
-        lambda _: np.zeros((40, 40, 3), np.uint8), lambda part: (part[:4, :4].copy(),), lambda _: closer(*[LEAST] * 6)
+        lambda _: np.zeros((40, 40, 3), np.uint8),
+        lambda part: (part[:4, :4].copy(),),
+        lambda _: closer(*[THRESHOLD] * 6),
     )
-    _, parts, _ = look(output(*[LEAST] * 6), access, rows=np.ones(6, bool))
+    _, parts, _ = look(output(*[THRESHOLD] * 6), access, rows=np.ones(6, bool))
     assert len(parts) == 6
     assert max(most) <= 2
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hierpets.model.graph.overflow import MOST, avoid_overflow, divided
+from hierpets.model.graph.overflow import MAX_SUM, avoid_overflow, divided
 
 ops = ov.opset13
 CHANNELS = 8
@@ -54,10 +54,10 @@ def test_a_filter_is_divided_only_where_it_must_be(given_filters):
     filters, axis = given_filters
     integers, factor = divided(filters, axis)
     for place in np.ndindex(filters.shape[:axis]):
-        if sums_of_neighbors(filters[place], 0) <= MOST:
+        if sums_of_neighbors(filters[place], 0) <= MAX_SUM:
             np.testing.assert_array_equal(integers[place], filters[place])
         else:
-            assert 1 < factor[place].item() <= 2 * 127 / (MOST - 1)
+            assert 1 < factor[place].item() <= 2 * 127 / (MAX_SUM - 1)
 
 
 def layer(kind, integers):

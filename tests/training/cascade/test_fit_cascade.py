@@ -16,7 +16,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone, Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate_trained
-from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_early_threshold
+from hierpets.training.cascade.fit import MAX_LOST, fit_cascade, fit_early_threshold
 from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Trained
 
@@ -123,7 +123,7 @@ def test_the_whole_loses_no_more_than_it_may(main, whole):
         (calibrated(part, part.temperatures(TAXONOMY)).argmax(axis=1) == part.labels.leaf).mean()
         for part in (found, alone)
     )
-    assert right >= main_right - MOST_LOST
+    assert right >= main_right - MAX_LOST
 
 
 def test_the_temperatures_of_the_main_network_are_those_of_the_photos_that_reach_it(main, whole):

@@ -17,7 +17,7 @@ from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.looks import FrozenOutputs
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
-from hierpets.training.outputs import least_pet_score
+from hierpets.training.outputs import fit_pet_threshold
 
 TREE = Taxonomy(tree={"cat": ("a", "b", "c"), "dog": ("d", "e", "f", "g")})
 COUNTS = [30] * 7
@@ -68,9 +68,9 @@ def case() -> Case:
 
 def doubtful(case: Case, part) -> np.ndarray:
     first = case.first
-    least = least_pet_score(first.trained, first.unlisted, TREE)
+    pet_threshold = fit_pet_threshold(first.trained, first.unlisted, TREE)
     temperatures = first.trained.temperatures(TREE, first.unlisted)
-    return is_doubtful(part.outputs, Calibration(TREE, temperatures, "conditional"), least=least)
+    return is_doubtful(part.outputs, Calibration(TREE, temperatures, "conditional"), pet_threshold=pet_threshold)
 
 
 def assert_same_outputs(found, expected, rows=slice(None)):

@@ -14,7 +14,7 @@ from hierpets.training.recipe import train
 def trained(tmp_path, monkeypatch):
     """Trains on the demo set, and says what came of int8."""
     tiny_registry(tmp_path)
-    monkeypatch.setattr(quantization, "LEAST_PHOTOS", 20)
+    monkeypatch.setattr(quantization, "MIN_PHOTOS", 20)
 
     def run(name: str = "run", **settings):
         events: list[dict] = []
@@ -49,7 +49,7 @@ def test_a_graph_that_loses_accuracy_is_not_kept(trained, monkeypatch):
 
 
 def test_few_photos_show_nothing(trained, monkeypatch):
-    monkeypatch.setattr(quantization, "LEAST_PHOTOS", 10_000)
+    monkeypatch.setattr(quantization, "MIN_PHOTOS", 10_000)
     _, event = trained()
     assert not event["done"] and "10000 are needed" in event["why"]
 

@@ -34,19 +34,19 @@ from tools.pages.marks import publish
 ALONE: Share = (0.1, 0.6)
 WHOLE, HALVES = (1.0, 1.0), (0.6, 1.0)
 SEARCHES = {
-    "whole photo, detector alone": SearchRule(view=WHOLE, least_shown=0),
-    "whole photo, detector alone, 0.2": SearchRule(view=WHOLE, least_seen=0.2, least_shown=0),
-    "whole photo, 0.02": SearchRule(view=WHOLE, least_seen=0.02),
+    "whole photo, detector alone": SearchRule(view=WHOLE, min_probability=0),
+    "whole photo, detector alone, 0.2": SearchRule(view=WHOLE, min_score=0.2, min_probability=0),
+    "whole photo, 0.02": SearchRule(view=WHOLE, min_score=0.02),
     "whole photo": SearchRule(view=WHOLE),
-    "and halves, 0.02": SearchRule(view=HALVES, least_seen=0.02),
+    "and halves, 0.02": SearchRule(view=HALVES, min_score=0.02),
     "and halves": SearchRule(view=HALVES),
-    "and lower halves, 0.02": SearchRule(least_seen=0.02),
+    "and lower halves, 0.02": SearchRule(min_score=0.02),
     "**and lower halves**": SEARCH,
-    "and lower halves, 0.05": SearchRule(least_seen=0.05),
-    "and lower halves, one box": SearchRule(most_boxes=1),
-    "and lower halves, six boxes": SearchRule(most_boxes=6),
-    "and lower halves, network from 0.001": SearchRule(least_shown=0.001),
-    "and lower halves, network from 0.5": SearchRule(least_shown=0.5),
+    "and lower halves, 0.05": SearchRule(min_score=0.05),
+    "and lower halves, one box": SearchRule(max_boxes=1),
+    "and lower halves, six boxes": SearchRule(max_boxes=6),
+    "and lower halves, network from 0.001": SearchRule(min_probability=0.001),
+    "and lower halves, network from 0.5": SearchRule(min_probability=0.5),
 }
 
 

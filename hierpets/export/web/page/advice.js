@@ -1,7 +1,7 @@
 // Choose the shampoo for an answer, as hierpets.recommend does. The export has run all rules for every possible answer,
 // so the page only weighs their scores by the probabilities of this photo and looks up the sentences.
 
-const LEAST_BENEFIT = 1e-9; // score of a product that is worth listing as ruled out
+const MIN_BENEFIT = 1e-9; // score of a product that is worth listing as ruled out
 
 /** @typedef {import("./decision.js").Decision} Decision */
 /** @typedef {import("./decision.js").Rules} Rules */
@@ -15,13 +15,13 @@ const LEAST_BENEFIT = 1e-9; // score of a product that is worth listing as ruled
  *   pets that may be of another species, `beside` for photos that may also show an animal of another one; these two
  *   recommend nothing that may harm that species
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[][], unknown: number,
- *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
- *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], tolerated: number[],
+ *   knows_listed: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
+ *   scores: {breed: number[][], species: number[][]}, vetoed: boolean[][], veto_threshold: number[],
  *   vetoes: ({product: string, reason: string}|null)[]}} Advice
  *   rows [L + S] are the leaves, then the unlisted breeds of each species. `suits` [L + S][P] and `coats` [L + S][C]
  *   are the shares of such pets that a product suits, or that have a coat; `scores` [L + S][P] the total score of each
  *   product by the level of the answer. A product is excluded if the rows in which it is `vetoed` [L + S][P] have a
- *   probability above `tolerated` [P]; `vetoes` [P] then say why
+ *   probability above `veto_threshold` [P]; `vetoes` [P] then say why
  */
 
 /**
@@ -39,7 +39,7 @@ export async function recommend(joint, /** @type {Decision} */ decision, /** @ty
 function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, isBeside) {
   const rows = weights(joint, decision, advice);
   const weighted = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
-  const isVetoed = (column) => weighted(advice.vetoed, column) > advice.tolerated[column];
+  const isVetoed = (column) => weighted(advice.vetoed, column) > advice.veto_threshold[column];
   const benefit = (column) => weighted(advice.scores[decision.level], column);
   const score = ({ product }) => {
     if (product === null) return 0;
@@ -47,7 +47,7 @@ function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice}
     return isVetoed(column) ? -Infinity : benefit(column);
   };
   // What a rule vetoes for what this pet may well be, beside what is ruled out for a pet that is surely of this breed.
-  const isMissed = (column) => isVetoed(column) && benefit(column) > LEAST_BENEFIT;
+  const isMissed = (column) => isVetoed(column) && benefit(column) > MIN_BENEFIT;
   const alsoRuledOut = (listed) => (decision.level === "unknown" ? [] : advice.vetoes).filter((veto, column) =>
     veto && listed.every(({ product }) => product !== veto.product) && isMissed(column));
   const better = (best, next) => (score(next) > score(best) ? next : best);
@@ -92,7 +92,7 @@ function inCommon(/** @type {Recommendation[]} */ [first, ...others]) {
  * Return the probability of each row of the tables: the leaves, then the unlisted breeds of each species.
  * @returns {number[]}
  */
-function weights(joint, { level, species, masses, listed }, { judged }) {
-  const unlisted = judged[species] ? 1 - listed : level === "species" ? 0.5 : 0;
+function weights(joint, { level, species, masses, listed }, { knows_listed }) {
+  const unlisted = knows_listed[species] ? 1 - listed : level === "species" ? 0.5 : 0;
   return [...joint.map((p) => (1 - unlisted) * p), ...masses.map((mass) => unlisted * mass)];
 }

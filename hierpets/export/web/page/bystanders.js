@@ -7,7 +7,7 @@ import { bestOf, inside, nonMaximumSuppression, squared } from "./detections.js"
 /** @typedef {import("./detections.js").Detector} Detector */
 
 /**
- * @typedef {{least_seen: number, least_shown: number, most_boxes: number, view: [number, number]}} Bystanders
+ * @typedef {{min_score: number, min_probability: number, max_boxes: number, view: [number, number]}} Bystanders
  *   see hierpets.export.web.schema
  */
 
@@ -38,6 +38,6 @@ export function merged(/** @type {[Box, Detections][]} */ seen) {
 export function doubtfulParts(/** @type {Detections} */ seen, pet, { width, height }, /** @type {Bystanders} */ rules, /** @type {Detector} */ detector) {
   const others = detector.animals.filter((animal, species) => animal !== null && species !== pet);
   if (!others.length) return [];
-  const boxes = nonMaximumSuppression(seen, bestOf(seen, others), detector, rules.least_seen, rules.most_boxes);
+  const boxes = nonMaximumSuppression(seen, bestOf(seen, others), detector, rules.min_score, rules.max_boxes);
   return boxes.map((box) => squared(box, width, height, detector.margin));
 }

@@ -11,7 +11,7 @@
  *   its leaves are `first` to `end` - 1; `others`: whether the model knows what its unlisted breeds look like; `grown`:
  *   whether none of its leaves was trained
  * @typedef {{species: number, breed: string|null, origin: string, grown: number}} Leaf
- * @typedef {{species: Species[], leaves: Leaf[], combiner: string, ood: boolean, doubt: number, unsure: number, max_set: number, top_k: number}} Rules
+ * @typedef {{species: Species[], leaves: Leaf[], combiner: string, ood: boolean, pet_score_band: number, sure_breed: number, max_set: number, top_k: number}} Rules
  */
 
 const { fround } = Math;
@@ -121,8 +121,8 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
 function backOff(evidence, rules) {
   const { winner, named, mass, pet, thresholds: t, s } = evidence;
   const { breed, species, grown } = rules.leaves[winner];
-  const isSure = breed !== null && rules.species[species].others && named[winner] >= rules.unsure;
-  if (pet !== null && t.pet !== null && pet < t.pet - (isSure ? rules.doubt : 0)) return answer("unknown", "not_a_known_pet");
+  const isSure = breed !== null && rules.species[species].others && named[winner] >= rules.sure_breed;
+  if (pet !== null && t.pet !== null && pet < t.pet - (isSure ? rules.pet_score_band : 0)) return answer("unknown", "not_a_known_pet");
   const hasBreeds = rules.leaves[rules.species[s].first].breed !== null;
   const isCertain = grown < 1 && species === s && atMostOne(named[winner]) > Math.max(t.probability, grown);
   if (hasBreeds && isCertain) return answer("breed", "breed");

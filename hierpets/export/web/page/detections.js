@@ -5,8 +5,8 @@
  * @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo
  * @typedef {{edges: Float32Array|Float64Array, logits: Float32Array}} Detections
  *   boxes that may show animals: their edges [N, 4] (top, left, bottom, right), and the logits [N, A] of each animal
- * @typedef {{file: string, size: number, animals: (number|null)[], least_score: number, least_side: number,
- *   shared: number, margin: number}} Detector  see hierpets.export.web.schema
+ * @typedef {{file: string, size: number, animals: (number|null)[], min_score: number, min_side: number,
+ *   max_overlap: number, margin: number}} Detector  see hierpets.export.web.schema
  */
 
 /** Return the largest logit of these animals in each box, [N]. @returns {number[]} */
@@ -19,25 +19,25 @@ export function bestOf(/** @type {Detections} */ { edges, logits }, /** @type {n
 const probability = (/** @type {number} */ logit) => 1 / (1 + Math.exp(-logit));
 
 /**
- * Return the boxes with a probability of at least `least` and enough size, the likeliest first.
+ * Return the boxes with a probability of at least `minScore` and enough size, the likeliest first.
  * @returns {number[][]} top, left, bottom, right edge of each
  */
-export function likeliest({ edges }, logits, /** @type {Detector} */ detector, least = detector.least_score) {
+export function likeliest({ edges }, logits, /** @type {Detector} */ detector, minScore = detector.min_score) {
   const scores = logits.map(probability);
-  const rows = [...scores.keys()].filter((row) => scores[row] >= least).sort((a, b) => scores[b] - scores[a]);
+  const rows = [...scores.keys()].filter((row) => scores[row] >= minScore).sort((a, b) => scores[b] - scores[a]);
   const boxes = rows.map((row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside));
-  return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= detector.least_side);
+  return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= detector.min_side);
 }
 
 /**
- * Non-maximum suppression: return at most `most` boxes, the likeliest first, of which no two overlap much.
+ * Non-maximum suppression: return at most `maxBoxes` boxes, the likeliest first, of which no two overlap much.
  * @returns {number[][]}
  */
-export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, least, most) {
+export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /** @type {Detector} */ detector, minScore, maxBoxes) {
   const found = [];
-  for (const box of likeliest(seen, logits, detector, least)) {
-    if (found.length === most) break;
-    if (found.every((other) => shared(box, other) <= detector.shared)) found.push(box);
+  for (const box of likeliest(seen, logits, detector, minScore)) {
+    if (found.length === maxBoxes) break;
+    if (found.every((other) => overlap(box, other) <= detector.max_overlap)) found.push(box);
   }
   return found;
 }
@@ -49,7 +49,7 @@ export function nonMaximumSuppression(/** @type {Detections} */ seen, logits, /*
  */
 export function isBeside(/** @type {Detections} */ seen, logits, others, /** @type {Detector} */ detector) {
   const [other] = likeliest(seen, others, detector);
-  return other !== undefined && likeliest(seen, logits, detector).some((box) => shared(box, other) <= detector.shared);
+  return other !== undefined && likeliest(seen, logits, detector).some((box) => overlap(box, other) <= detector.max_overlap);
 }
 
 /** Return a box with a margin, made as square as the photo allows. @returns {Box} */
@@ -68,7 +68,7 @@ export const area = ([top, left, bottom, right]) => (right - left) * (bottom - t
 export const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
 /** Return the share of the smaller of two boxes that lies in the other. @returns {number} */
-function shared(one, other) {
+function overlap(one, other) {
   const [top, left, bottom, right] = one.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, other[i]));
   return (Math.max(right - left, 0) * Math.max(bottom - top, 0)) / Math.min(area(one), area(other));
 }

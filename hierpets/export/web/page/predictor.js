@@ -69,8 +69,8 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     const part = mayCut ? closerPart(seen, photo, rule, detector) : null;
     const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);
     const found = both ?? output;
-    const isHeard = certaintyOf(found) < rule.heard_below;
-    return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule, detector) : found, part: both && part };
+    const isHeard = certaintyOf(found) < rule.max_certainty;
+    return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.pet_score_band, rule, detector) : found, part: both && part };
   };
   const mayObjectTo = (output) => {
     const opinion = opinionOn(output);
@@ -78,11 +78,11 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
   };
   const secondLook = async (output, readAgain) => {
     const certainty = rule ? certaintyOf(output) : 1;
-    const isUnsure = certainty < rules.unsure;
+    const isUnsure = certainty < rules.sure_breed;
     const mayCut = isUnsure && rule.closer;
-    // An objection only lowers the pet score: it is pointless for an unsure photo that is already below the least one.
+    // An objection only lowers the pet score: it is pointless for an unsure photo that is already below the threshold.
     const isHeard = () =>
-      certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayObjectTo(output);
+      certainty < rule.max_certainty && (!isUnsure || output.scores[0] >= rule.pet_threshold) && mayObjectTo(output);
     return rule && (mayCut || isHeard()) ? lookAgain(output, mayCut, readAgain) : { output, part: null };
   };
 
@@ -92,7 +92,7 @@ export function makePredictor(model, sessions, openDetector, Tensor) {
     for (const part of doubtfulParts(merged(seen), pet, photo, bystanders, detector)) {
       const joint = jointProbabilities(await ask(last, cut(photo, part)), temperatures, rules);
       const masses = speciesProbabilities(joint, rules);
-      if (harmed.some((species) => masses[species] >= bystanders.least_shown)) return true;
+      if (harmed.some((species) => masses[species] >= bystanders.min_probability)) return true;
     }
     return false;
   };

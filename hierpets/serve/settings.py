@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MB", "ServeSettings", "make_settings"]
 
 MB = 2**20
-HOST = re.compile(r"\*|[\w.-]*|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # "*", a name, or an IPv6 address
+HOST = re.compile(r"\*|[\w.-]+|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # "*", a name, or an IPv6 address
 
 
 class ServeSettings(StrictModel):

@@ -73,6 +73,20 @@ def test_serve_checks_port_and_folder_before_it_loads_the_model(monkeypatch, tmp
     assert "\n" not in str(error)
 
 
+def test_serve_takes_an_ipv6_address_as_it_stands_in_a_url(monkeypatch):
+    def listen(host, port):
+        raise ConfigError(f"asked for {host}")
+
+    monkeypatch.setattr("hierpets.serve.run.bind", listen)
+    assert str(invoke("--host", "[::1]")) == "asked for ::1"
+
+
+def test_serve_refuses_an_empty_address():
+    found = CliRunner().invoke(command, ["--host", ""])
+    assert found.exit_code == 2
+    assert "--host': expected an address, such as 0.0.0.0 for all interfaces, got an empty text" in found.output
+
+
 def test_serve_help_shows_every_setting_with_its_unit_and_default():
     shown = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     for name, field in ServeSettings.model_fields.items():

@@ -718,6 +718,7 @@ def test_pages_work_behind_a_proxy_that_serves_them_below_a_path(chromium, url):
     assert page.locator("#example").inner_text() == f"curl -F photo=@pet.jpg {url}/pets/v1/predict"
     page.get_by_role("link", name="Photos").click()
     page.wait_for_url(f"{url}/pets/")
+    page.unroute_all(behavior="wait")  # requests of the page that are still open
     context.close()
     assert strayed == []
 

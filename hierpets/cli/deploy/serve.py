@@ -22,10 +22,22 @@ DEFAULTS = ("alpha", "top_k", "max_level", "max_set")  # options of predictions 
 SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("options", "allowed_host"))
 
 
+def _address(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """An address to listen on, without the brackets that an IPv6 address has in a URL."""
+    address = given.removeprefix("[").removesuffix("]")
+    if not address:
+        raise click.BadParameter("expected an address, such as 0.0.0.0 for all interfaces, got an empty text")
+    return address
+
+
 @click.command("serve")
 @model_option
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all interfaces."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    callback=_address,
+    help="Address to listen on; 0.0.0.0 for all interfaces.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 for any free one."

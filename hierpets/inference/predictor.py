@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -14,7 +15,7 @@ import numpy as np
 from hierpets.bundle.identity import ModelId
 from hierpets.bundle.manifest import Manifest
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
-from hierpets.errors import ConfigError, check_count, check_type
+from hierpets.errors import ConfigError, DeviceError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.inference.advice import Adviser
 from hierpets.inference.batch import UNREAD, BatchPredictor
@@ -37,8 +38,8 @@ __all__ = ["Predictor"]
 class Predictor:
     """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; calling it is :meth:`predict`.
 
-    Each process must load its own: a forked process lacks the threads that compute, and would wait for them forever.
-    Start processes with multiprocessing's ``spawn`` or ``forkserver``.
+    Each process must load its own: a forked process lacks the threads that compute and would wait for them forever, so
+    there it raises ``DeviceError``. Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
     ``manifest`` describes the model and ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all
     of them; ``bundle`` is the folder that it was loaded from, or None; ``adviser`` recommends products, or is None.
@@ -71,6 +72,7 @@ class Predictor:
         self.adviser = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
         self._for_many = ModelForMany(for_many) if for_many is not None else None
+        self._process = os.getpid()
         # Computing them takes milliseconds, and a server needs the same ones for every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
 
@@ -140,7 +142,7 @@ class Predictor:
             ``regions`` of a model that cannot find them.
         :raises BundleError: ``regions``, but the graph that finds animals is missing or damaged.
         :raises PluginError: with the engine torch, the plugin of the backbone fails.
-        :raises DeviceError: the GPU has too little memory for one photo.
+        :raises DeviceError: the GPU has too little memory for one photo, or the process was forked after the loading.
         """
         if is_one_photo(photos):
             return self._list([photos], options, boxes, words)[0]
@@ -256,9 +258,18 @@ class Predictor:
         for first in photos:
             yield from many.instead_of(self)._run(request, chain([first], photos), batch_size)
 
+    def _check_process(self) -> None:
+        """:raises DeviceError: this process was forked from the one that loaded the model."""
+        if os.getpid() != self._process:
+            raise DeviceError(
+                "this predictor was loaded before the process was forked, which its threads do not survive; call "
+                "hierpets.load in each process, and start processes with multiprocessing's spawn or forkserver"
+            )
+
     def _request(
         self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool
     ) -> Request:
+        self._check_process()
         check_type("limits", limits, Limits, "Limits")
         if boxes is None:
             self.check(options)

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import pickle
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -37,6 +38,28 @@ def jpeg(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "cat.jpg"
     Image.fromarray(read_photo(PHOTOS[0])).save(path, quality=95)
     return path
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("ask", [lambda predictor: predictor(PHOTOS[0]), lambda predictor: [*predictor.stream(PHOTOS)]])
+def test_predictor_says_that_a_forked_process_needs_its_own(predictor, ask):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(5)  # else it might wait forever
+        try:
+            ask(predictor)
+        except DeviceError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        assert said.read().startswith("this predictor was loaded before the process was forked")
+    os.waitpid(child, 0)
+    assert predictor(PHOTOS[0]).error is None, "the process that loaded it goes on"
 
 
 def test_predict_of_one_path_is_one_prediction(predictor, jpeg):

@@ -54,7 +54,8 @@ def main() -> int:
         print("\n".join(wrong), file=sys.stderr)
         return 1
     write_file(
-        VBO, HEADER + yaml.safe_dump(further(ours, theirs), allow_unicode=True, width=120, default_flow_style=None)
+        VBO,
+        HEADER + yaml.safe_dump(further_names(ours, theirs), allow_unicode=True, width=120, default_flow_style=None),
     )
     print_shared(ours, theirs)
     return 0
@@ -86,7 +87,7 @@ def shared(names: Names, theirs: Mapping[str, set[str]]) -> set[str]:
     return {plain(name) for name in theirs.get(names.vbo or "", ())} & {plain(name) for name in names.own}
 
 
-def further(ours: Ours, theirs: Mapping[str, set[str]]) -> dict[str, list[str]]:
+def further_names(ours: Ours, theirs: Mapping[str, set[str]]) -> dict[str, list[str]]:
     """Return the new names by identifier, without those that another breed has, too, whether listed here or not."""
     owners = Counter(name for names in theirs.values() for name in {plain(name) for name in names})
     listed = {plain(name) for names in read_names().values() for name in names.own}

@@ -79,7 +79,7 @@ def read_package(package: Path) -> tuple[dict[str, Any], Arrays]:
     return model["modelTopology"], constants
 
 
-def of_animals(name: str, array: np.ndarray) -> np.ndarray:
+def select_animals(name: str, array: np.ndarray) -> np.ndarray:
     """Return a constant of the graph, reduced to the classes :data:`ANIMALS` if it has an entry for each class."""
     if name == COUNT:
         return np.array(len(ANIMALS), array.dtype)
@@ -97,7 +97,7 @@ def frozen_graph(topology: dict[str, Any], constants: Arrays) -> bytes:
     graph = json_format.ParseDict(_text(topology), tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
     for node in graph.node:
         if node.name in constants:
-            value = of_animals(node.name, constants[node.name])
+            value = select_animals(node.name, constants[node.name])
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
     graph.node.remove(next(node for node in graph.node if node.name == RESIZED))
     square = graph.node.add(name=RESIZED, op="Placeholder")
@@ -143,7 +143,7 @@ def as_onnx(frozen: bytes) -> ir.Model:
     return model
 
 
-def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
+def quantized(model: Path, squares: list[np.ndarray]) -> ov.Model:
     """Quantize weights and activations to int8, except where boxes are assembled."""
     with without_telemetry():
         import nncf
@@ -184,7 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         exact, rounded = Path(scratch) / "exact.onnx", Path(scratch) / ONNX.name
         ir.save(model, exact)
-        graph = in_integers(exact, squares)
+        graph = quantized(exact, squares)
         round_filters(model)
         ir.save(model, rounded)
         pack_onnx(rounded)

@@ -41,7 +41,7 @@ from hierpets.training.trained import Trained
 from hierpets.workers import cores
 from tools.build_bundle import METRICS, read_released
 from tools.errors import in_one_line
-from tools.pages.breeds import breeds_table, disappointed, gap
+from tools.pages.breeds import breeds_table, gap, weak_breeds
 from tools.pages.levels import answers_table, combiners_table, levels_table, stress_tables
 from tools.pages.marks import replace_marked
 from tools.pages.strangers import never_trained_tables, ood_table, pretrained_tables
@@ -128,7 +128,7 @@ def page(config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Se
         pretrained_tables(trained, calibrated),
         *unlisted,
         combiners_table(trained),
-        disappointed(metrics),
+        weak_breeds(metrics),
         FOOTER,
     ]
     return "\n".join(parts)

@@ -26,7 +26,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def tidied(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+def clean_notebook(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     """Remove what differs from run to run and does not matter: the folder, times, warnings, versions."""
     notebook = nbformat.reads(nbformat.writes(notebook).replace(f"{folder}{os.sep}", ""), as_version=4)
     for cell in notebook.cells:
@@ -49,7 +49,7 @@ def main() -> None:
         file = files[name]
         with tempfile.TemporaryDirectory() as folder:
             notebook = run(nbformat.read(file, as_version=4), Path(folder))
-        nbformat.write(tidied(notebook, Path(folder)), file)
+        nbformat.write(clean_notebook(notebook, Path(folder)), file)
 
 
 if __name__ == "__main__":

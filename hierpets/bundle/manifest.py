@@ -122,7 +122,9 @@ class Selection(StrictModel):
     compared: Annotated[int, Field(ge=1)]
     accuracy: Share = Field(description="balanced accuracy out of fold, of the one that was chosen")
     stressed: Share | None = Field(description="the same on photos corrupted as in the stress test")
-    honest: Share = Field(description="balanced accuracy on each fold of what the other folds would have chosen")
+    nested_accuracy: Share = Field(
+        description="balanced accuracy by nested cross-validation: on each fold, of what the other folds choose"
+    )
     interval: tuple[Share, Share] = Field(description="95% interval of that")
     behind: Annotated[float, Field(ge=0)] = Field(description="how far the chosen one is behind the best")
     error: Annotated[float, Field(ge=0)] = Field(description="standard error of that difference")
@@ -137,7 +139,7 @@ class Selection(StrictModel):
             return f"{before}balanced accuracy of {self.accuracy:.1%} ({low:.1%} to {high:.1%}) out of fold"
         return (
             f"{before}chosen among {self.compared} with a balanced accuracy of {self.accuracy:.1%} out of fold; "
-            f"{self.honest:.1%} ({low:.1%} to {high:.1%}) on folds that the choice did not see"
+            f"{self.nested_accuracy:.1%} ({low:.1%} to {high:.1%}) on folds that the choice did not see"
         )
 
 

@@ -199,7 +199,7 @@ class TrainConfig(StrictModel):
     backbone_weights: Path | None = Field(
         default=None,
         description="folder of weights of the backbone that were fine-tuned on these photos: all.safetensors, and "
-        "fold0.safetensors and so on, tuned without that fold, for an honest cross-validation",
+        "fold0.safetensors and so on, tuned without that fold, for an unbiased cross-validation",
     )
     early: Annotated[tuple[BackboneChoice, ...], ONE_IS_A_LIST] = Field(
         default=(),

@@ -8,7 +8,7 @@ import re
 import nbformat
 import pytest
 
-from tools.notebooks import NOTEBOOKS, run, tidied
+from tools.notebooks import NOTEBOOKS, clean_notebook, run
 
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
@@ -32,7 +32,7 @@ def shown(notebook, kind: str) -> str:
 
 @pytest.mark.slow
 def test_photos_become_a_served_model(tmp_path):
-    notebook = tidied(run(read("from_photos_to_server"), tmp_path), tmp_path)
+    notebook = clean_notebook(run(read("from_photos_to_server"), tmp_path), tmp_path)
     cards, printed = shown(notebook, "text/html"), shown(notebook, "stream")
     cat = re.search(r"cat (\d+\.\d)%, siamese \d", cards)
     assert cat and float(cat[1]) > 90
@@ -44,7 +44,9 @@ def test_photos_become_a_served_model(tmp_path):
 
 @pytest.mark.slow
 def test_accuracy_hides_the_cats(tmp_path):
-    notebook = tidied(run(read("what_accuracy_hid", CAT_PHOTOS="1", DOG_PHOTOS="8", EPOCHS="2"), tmp_path), tmp_path)
+    notebook = clean_notebook(
+        run(read("what_accuracy_hid", CAT_PHOTOS="1", DOG_PHOTOS="8", EPOCHS="2"), tmp_path), tmp_path
+    )
     runs = (tmp_path / "runs" / "what_accuracy_hid" / name for name in ("scratch", "fixed"))
     scratch, fixed = (json.loads((run / "evaluation" / "metrics.json").read_text("utf-8"))["species"] for run in runs)
     assert scratch["accuracy"] > 0.8  # nearly the share of dogs, 0.89; how nearly differs by processor

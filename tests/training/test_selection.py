@@ -22,7 +22,7 @@ from hierpets.progress import no_progress
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.score import Judged, Score
 from hierpets.training.selection.candidates import Candidate, head_specs, multiply_adds
-from hierpets.training.selection.choice import choose, describe_selection, honest
+from hierpets.training.selection.choice import choose, describe_selection, judge_selection
 from hierpets.training.selection.corrupted import BY_KIND, corrupt, extract_corrupted
 from hierpets.training.selection.judgements import Judgement, Judgements
 from hierpets.training.splits import Splits
@@ -111,7 +111,7 @@ def test_photos_that_phones_corrupted_count_as_much_as_the_others():
 
 
 def test_the_winner_of_a_lottery_is_not_better_on_photos_that_did_not_choose_it():
-    """Two hundred candidates that guess: the best looks better than chance, the honest number is chance."""
+    """Two hundred candidates that guess: the best looks better than chance; nested cross-validation shows chance."""
     generator = np.random.default_rng(0)
     folds = np.arange(4000) % 5
     lottery = [candidate(generator.random(4000) < 0.5) for _ in range(200)]
@@ -119,14 +119,14 @@ def test_the_winner_of_a_lottery_is_not_better_on_photos_that_did_not_choose_it(
     said = describe_selection(lottery, choice, folds)
     assert said.accuracy > 0.515
     assert said.interval[0] < 0.5 < said.interval[1]
-    assert f"{said.honest:.1%}" in str(said) and "200" in str(said)
+    assert f"{said.nested_accuracy:.1%}" in str(said) and "200" in str(said)
 
 
 @settings(max_examples=50, deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 6), st.just(60))))
-def test_honest_accuracy_lies_between_the_worst_and_the_best_of_each_fold(right):
+def test_nested_accuracy_lies_between_the_worst_and_the_best_of_each_fold(right):
     folds = np.arange(60) % 4
-    found = honest([candidate(row, cost=number) for number, row in enumerate(right)], folds)
+    found = judge_selection([candidate(row, cost=number) for number, row in enumerate(right)], folds)
     for fold in range(4):
         own = folds == fold
         assert right[:, own].sum(axis=1).min() <= found.right[own].sum() <= right[:, own].sum(axis=1).max()
@@ -135,7 +135,7 @@ def test_honest_accuracy_lies_between_the_worst_and_the_best_of_each_fold(right)
 def test_a_single_candidate_is_as_good_as_it_says():
     only = candidate(wrong_at(*range(40)))
     said = describe_selection([only], choose([only], EVERYONE), FOLDS)
-    assert (said.accuracy, said.honest) == pytest.approx((0.9, 0.9))
+    assert (said.accuracy, said.nested_accuracy) == pytest.approx((0.9, 0.9))
     assert said.stressed is None
     low, high = said.interval
     assert str(said) == f"balanced accuracy of 90.0% ({low:.1%} to {high:.1%}) out of fold"

@@ -40,15 +40,15 @@ GROUPS = {
 }
 
 
-class Counted(Detector):
-    """A detector that counts its calls in ``asked``."""
+class CountingDetector(Detector):
+    """A detector that counts its calls in ``calls``."""
 
-    asked = 0
+    calls = 0
     _counting = threading.Lock()
 
     def __call__(self, pixels: np.ndarray) -> Detections:
         with self._counting:
-            self.asked += 1
+            self.calls += 1
         return super().__call__(pixels)
 
 
@@ -58,16 +58,16 @@ def refused(found: list[Prediction]) -> float:
     return float(np.mean([one is not None and one.source == "not_a_known_pet" for one in decisions]))
 
 
-def groups(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> Iterator[str]:
+def groups(once: Predictor, twice: Predictor, detector: CountingDetector, data: Path) -> Iterator[str]:
     """Yield a table of the shares of photos that are looked at again, and that are refused."""
     yield "| photos | number | the detector is asked | the network is asked again | refused at one look | at two |"
     yield "|---|---|---|---|---|---|"
     for name, folder in GROUPS.items():
         photos = list(find_photos(data / folder))
-        detector.asked = 0
+        detector.calls = 0
         found = list(twice.stream(photos))
         again = np.mean([one.second_look is not None for one in found])
-        shares = detector.asked / len(photos), again, refused(list(once.stream(photos))), refused(found)
+        shares = detector.calls / len(photos), again, refused(list(once.stream(photos))), refused(found)
         yield f"| {name} | {len(photos)} | {' | '.join(f'{share:.1%}' for share in shares)} |"
 
 
@@ -91,7 +91,7 @@ def _under_stress(metrics: Metrics) -> Iterator[tuple[str, StressScores]]:
             yield f"{step.kind}: {step.setting}", step
 
 
-def page(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> str:
+def page(once: Predictor, twice: Predictor, detector: CountingDetector, data: Path) -> str:
     """Return both tables."""
     measured = [evaluate(one, data / "elsewhere", stress=True).metrics for one in (once, twice)]
     right = " and ".join(f"{one.breed.accuracy:.1%}" for one in measured if one.breed is not None)
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     given = parser.parse_args()
-    loaded, detector = load(given.bundle, workers=cores(), recommend=False), Counted(workers=cores())
+    loaded, detector = load(given.bundle, workers=cores(), recommend=False), CountingDetector(workers=cores())
     manifest, engine, model = loaded.manifest, loaded.engine, loaded.model
     early = loaded.cascade.engines[:-1]
     once = Predictor(manifest, engine, early=early, model=model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hierpets.evaluation.metrics.schema import ClassScores, Metrics
 from hierpets.text import pretty
 
-__all__ = ["breeds_table", "disappointed", "gap"]
+__all__ = ["breeds_table", "gap", "weak_breeds"]
 
 LOOKALIKES = 6  # pairs
 
@@ -49,7 +49,7 @@ def gap(own: Metrics, elsewhere: Metrics) -> str:
     )
 
 
-def disappointed(own: Metrics) -> str:
+def weak_breeds(own: Metrics) -> str:
     """Return the section on pets that the model classifies worst, or on which it was not measured."""
     matrix = own.by_level["breed"].confusion_matrix
     pairs = sorted(
@@ -66,7 +66,7 @@ def disappointed(own: Metrics) -> str:
         f"{pretty(one)} and {pretty(other)} ({count} of {support[one].support + support[other].support})"
         for count, one, other in pairs
     )
-    return f"""## People who will be disappointed
+    return f"""## People who will be weak_breeds
 
 - **Owners of lookalikes.** Photos of one called the other: {said}.
 - **Owners of mixed breeds.** A labradoodle is no breed of this list; it should be answered "dog", and is not always

@@ -29,7 +29,7 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
     pixels = ops.parameter(ov.PartialShape([batch, height, width, 3]), np.uint8)
     pixels.output(0).get_tensor().set_names(planes.output(0).get_names())
     if any(node.get_type_name() == ROUNDING for node in graph.get_ordered_ops()):
-        _begin_in_integers(graph, pixels, preprocess)
+        _quantize_input(graph, pixels, preprocess)
     scale, offset = (ops.constant(values.reshape(1, 3, 1, 1)) for values in color_scale(preprocess))
     transposed = ops.transpose(pixels, ops.constant(np.array(TO_PLANES)))
     normalized = ops.subtract(ops.multiply(ops.convert(transposed, "f32"), scale), offset)
@@ -39,7 +39,7 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
     graph.validate_nodes_and_infer_types()
 
 
-def _begin_in_integers(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess) -> None:
+def _quantize_input(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess) -> None:
     """Let the first convolutions read ``pixels`` directly, with the color scale moved into their filters.
 
     An integer convolution has a single input scale, so nothing changes if mean or standard deviation differ by color,
@@ -53,10 +53,10 @@ def _begin_in_integers(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess)
     for convolution in first_convolutions(graph):
         filters, pads = integers_of(convolution.input_value(1).get_node()), _pads(convolution)
         if filters is not None and pads is not None:
-            _in_integers(convolution, pixels, *filters, pads, scale=scale, offset=offset, blank=LARGEST * mean)
+            _read_pixels(convolution, pixels, *filters, pads, scale=scale, offset=offset, blank=LARGEST * mean)
 
 
-def _in_integers(
+def _read_pixels(
     convolution: ov.Node,
     pixels: ov.Node,
     integers: np.ndarray,

@@ -21,10 +21,10 @@ from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["FrozenResult", "fit_frozen", "judge_heads"]
 
-ASKED = 20_000
+MAX_HELD_OUT = 20_000
 """Of more photos than this, held-out outputs are computed for a random sample of about this size: they stay in memory,
 and more of them would change no threshold."""
-ASKED_OF_SPECIES = 2_000
+MIN_HELD_OUT_OF_SPECIES = 2_000
 """The sample has at least this many photos of each species that has them, because each has thresholds of its own."""
 
 
@@ -65,7 +65,7 @@ def fit_frozen(
     ``tuned`` holds, for each fold, the features of all photos from a backbone that was not tuned on that fold.
 
     With LDA heads, features are read in batches, a few times over, so that memory does not grow with the number of
-    photos. Held-out outputs are kept for :data:`ASKED` photos, roughly, if there are more.
+    photos. Held-out outputs are kept for :data:`MAX_HELD_OUT` photos, roughly, if there are more.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
@@ -122,6 +122,6 @@ def _sample(species: np.ndarray, *, seed: int) -> np.ndarray:
     generator, sampled = np.random.default_rng(seed), np.zeros(len(species), bool)
     for one in np.unique(species):
         rows = np.flatnonzero(species == one)
-        share = -(-ASKED * len(rows) // len(species))
-        sampled[generator.permutation(rows)[: max(share, ASKED_OF_SPECIES)]] = True
+        share = -(-MAX_HELD_OUT * len(rows) // len(species))
+        sampled[generator.permutation(rows)[: max(share, MIN_HELD_OUT_OF_SPECIES)]] = True
     return sampled

@@ -13,7 +13,7 @@ from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval
 from hierpets.training.score import Judged, paired_difference
 from hierpets.training.selection.candidates import Candidate
 
-__all__ = ["Chosen", "choose", "describe_selection", "honest"]
+__all__ = ["Chosen", "choose", "describe_selection", "judge_selection"]
 
 RESAMPLES = 2000
 HEADS, VIEWS = get_args(HeadKind), get_args(View)  # simplest first; only bundles with the first kind of head can grow
@@ -44,8 +44,8 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray
     return Chosen(candidates[chosen], behind=behind[chosen].total, error=behind[chosen].error)
 
 
-def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarray | None = None) -> Judged:
-    """Judge the choice without selection bias: each fold by the candidate that the other folds choose.
+def judge_selection(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarray | None = None) -> Judged:
+    """Judge the choice by nested cross-validation: each fold by the candidate that the other folds choose.
 
     ``folds`` int [N] is the fold of each photo, ``groups`` as in :func:`choose`. The accuracy of the chosen candidate
     itself is too optimistic, because it won partly by luck; see Tsamardinos et al., "Bootstrapping the out-of-sample
@@ -61,19 +61,19 @@ def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarra
 def describe_selection(
     candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray, groups: np.ndarray | None = None
 ) -> Selection:
-    """Return the record of the choice that a bundle keeps; arguments as in :func:`honest`."""
-    judged = honest(candidates, folds, groups)
-    accuracy = mean_of("honest", judged.right, judged.weights)
+    """Return the record of the choice that a bundle keeps; arguments as in :func:`judge_selection`."""
+    judged = judge_selection(candidates, folds, groups)
+    accuracy = mean_of("nested", judged.right, judged.weights)
     values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES, groups=groups)
     counted = judged.weights > 0
     interval = interval_of_share(
-        judged.right[counted], intervals["honest"], judged.weights[counted], groups=groups_of(groups, counted)
+        judged.right[counted], intervals["nested"], judged.weights[counted], groups=groups_of(groups, counted)
     )
     return Selection(
         compared=len(candidates),
         accuracy=choice.candidate.plain.accuracy,
         stressed=choice.candidate.corrupted,
-        honest=values["honest"],
+        nested_accuracy=values["nested"],
         interval=interval,
         behind=choice.behind,
         error=choice.error,

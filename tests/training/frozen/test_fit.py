@@ -157,8 +157,8 @@ def test_fit_frozen_asks_some_photos_and_learns_from_all(monkeypatch, tuned):
     folds = assign_folds(photos.labels, folds=4, seed=0)
     how = {"folds": 4, "seed": 0, "tuned": tuned_on_others(photos, folds, noise=0.1) if tuned else ()}
     whole = fit_frozen(photos, LDA, None, **how)
-    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED", 80)
-    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED_OF_SPECIES", 20)
+    monkeypatch.setattr("hierpets.training.frozen.fit.MAX_HELD_OUT", 80)
+    monkeypatch.setattr("hierpets.training.frozen.fit.MIN_HELD_OUT_OF_SPECIES", 20)
     drawn = fit_frozen(photos, LDA, None, **how)
     np.testing.assert_array_equal(drawn.fit.heads.leaf.weight, whole.fit.heads.leaf.weight)
     rows = drawn.out_of_fold.rows

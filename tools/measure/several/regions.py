@@ -43,19 +43,19 @@ from tools.pages.marks import publish
 SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area for each photo, by the number of pets
 
 
-class Met(NamedTuple):
+class Matches(NamedTuple):
     """The regions of each pet in one composite, and how many regions are too many."""
 
     regions: tuple[tuple[Region, ...], ...]
     strays: int
 
 
-def meet(composite: Composite, prediction: Prediction) -> Met:
+def match_regions(composite: Composite, prediction: Prediction) -> Matches:
     """Assign each region to the pet whose box contains its center."""
     owners = [_owner(region.box, composite.boxes) for region in prediction.regions or ()]
     regions = tuple(zip(owners, prediction.regions or (), strict=True))
     own = tuple(tuple(r for owner, r in regions if owner == pet) for pet in range(len(composite.pets)))
-    return Met(own, owners.count(None) + sum(max(0, len(found) - 1) for found in own))
+    return Matches(own, owners.count(None) + sum(max(0, len(found) - 1) for found in own))
 
 
 def _owner(box: Box, boxes: Sequence[Box]) -> int | None:
@@ -78,7 +78,7 @@ def is_right(regions: Sequence[Region], pet: Pet, what: Callable[[Leaf], object]
 def composite_row(name: str, predictor: Predictor, composites: Sequence[Composite]) -> str:
     """Return a row of the table of composites."""
     answers = predictor.predict([one.pixels for one in composites], regions=True)
-    matched = [meet(one, answer) for one, answer in zip(composites, answers, strict=True)]
+    matched = [match_regions(one, answer) for one, answer in zip(composites, answers, strict=True)]
     known = [all(best_leaf(predictor.predict(pet.pixels)) == pet.leaf for pet in one.pets) for one in composites]
     breeds = [all_right(*pair, lambda leaf: leaf) for pair in zip(composites, matched, strict=True)]
     cells = [
@@ -93,7 +93,7 @@ def composite_row(name: str, predictor: Predictor, composites: Sequence[Composit
     return f"| {' | '.join(cells)} |"
 
 
-def all_right(composite: Composite, matched: Met, what: Callable[[Leaf], object]) -> bool:
+def all_right(composite: Composite, matched: Matches, what: Callable[[Leaf], object]) -> bool:
     """Return whether each pet has exactly one region, and ``what`` is right for all."""
     return all(is_right(own, pet, what) for own, pet in zip(matched.regions, composite.pets, strict=True))
 

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -32,6 +32,7 @@ __all__ = [
     "naming",
     "open_folder",
     "size_of",
+    "try_to_write",
     "whole_file",
     "whole_folder",
     "write_all",
@@ -42,6 +43,7 @@ OLD = "old"
 MAX_NAMED = 3  # files that are named as the reason why a folder is not replaced
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers leave behind
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # EDQUOT is missing on Windows
+SCRATCH_FOLDER = "-scratch-"
 SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # process id, and a random part: two threads may write the same file
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
@@ -91,7 +93,7 @@ def size_of(folder: Path) -> int:
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Check that a file or folder can be written, before the work whose results it will hold.
 
-    :raises ConfigError: it exists and ``overwrite`` is not given, or its folder is not writable.
+    :raises ConfigError: it exists and ``overwrite`` is not given, or nothing can be created in its folder.
     """
     if is_device(path):
         if not os.access(path, os.W_OK):
@@ -99,11 +101,28 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         return
     if path.exists() and not overwrite:
         raise _taken(path)
-    folder = next(parent for parent in followed(path).absolute().parents if parent.exists())
+    target = followed(path).absolute()
+    folder = next((parent for parent in target.parents if parent.exists()), target)
     if not folder.is_dir():
         raise ConfigError(f"{path}: cannot be written: {folder} is a file, not a folder")
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{path}: cannot be written: no permission to write in {folder}")
+    try:
+        try_to_write(folder / target.name)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written: no file can be created in {folder}: {reason_of(error)}"
+        ) from error
+
+
+def try_to_write(path: Path) -> None:
+    """Create a temporary file beside ``path``, and delete it.
+
+    Permissions would not tell: root has them everywhere, also in ``/proc``, and they do not know how long a name may
+    be.
+
+    :raises OSError: it cannot be created.
+    """
+    with _scratch_file(path):
+        pass
 
 
 def _taken(path: Path) -> ConfigError:
@@ -224,25 +243,30 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
             yield device
         return
     _remove_stale_files(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with naming(path), scratch.open("xb") as file:
-            if lock(file.fileno()) and scratch.exists():
-                yield file
-                return
-    finally:
-        scratch.unlink(missing_ok=True)
+    scratch = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
+    with naming(path):
+        try:
+            with scratch.open("xb") as file:
+                if lock(file.fileno()) and scratch.exists():
+                    yield file
+                    return
+        finally:
+            scratch.unlink(missing_ok=True)
     with _scratch_file(path) as another:  # another process took this one for a stale one before it was locked
         yield another
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add the path to errors about a full disk inside, as the system does not name the file."""
+    """Name the path in errors inside about a full disk, for which the system names no file, and about the path's
+    temporary files and folders, of which users know nothing.
+    """
+    scratch = str(path.parent / f".{path.name}")
     try:
         yield
     except OSError as error:
-        if error.errno in NO_ROOM and error.filename is None:
+        unnamed = error.errno in NO_ROOM and error.filename is None
+        if unnamed or str(error.filename).startswith((f"{scratch}.", f"{scratch}{SCRATCH_FOLDER}")):
             error.filename = str(path)
         raise
 
@@ -299,7 +323,7 @@ def _remove_stale(folder: Path) -> None:
 
 
 def _prefix(folder: Path) -> str:
-    return f".{folder.name}-scratch-"
+    return f".{folder.name}{SCRATCH_FOLDER}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -206,10 +206,32 @@ def test_check_output_refuses_a_file_in_the_place_of_a_folder(tmp_path):
         check_output(tmp_path / "file" / "deep" / "out", overwrite=False)
 
 
-def test_check_output_refuses_a_folder_without_permission(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
-    with pytest.raises(ConfigError, match="no permission to write in"):
-        check_output(tmp_path / "out", overwrite=False)
+LONG = "x" * 250  # itself short enough for a file system, but not with what a temporary file adds
+
+
+@pytest.mark.parametrize("path", [LONG, f"new/{LONG}"])
+def test_check_output_tries_to_write(tmp_path, path):
+    with pytest.raises(ConfigError, match="x: cannot be written: no file can be created in "):
+        check_output(tmp_path / path, overwrite=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no files, even of root")
+def test_check_output_refuses_a_folder_in_which_root_may_write_but_cannot():
+    with pytest.raises(ConfigError, match=r"^/proc/x\.json: cannot be written: no file can be created in /proc: "):
+        check_output(Path("/proc/x.json"), overwrite=False)
+
+
+def test_check_output_takes_the_root_of_all_folders():
+    with suppress(ConfigError):  # where only root may write in it
+        check_output(Path("/"), overwrite=True)
+
+
+@pytest.mark.parametrize("write", [whole_file, lambda path: whole_folder(path, overwrite=False)])
+def test_an_error_names_what_is_written_and_no_temporary_file(tmp_path, write):
+    with pytest.raises(OSError) as caught, write(tmp_path / LONG):
+        pass
+    assert caught.value.filename == str(tmp_path / LONG)
 
 
 def test_cache_dir_takes_the_first_of_the_places_that_are_named(monkeypatch):

@@ -242,6 +242,7 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if (folder / CONFIG_FILE).is_file() and (folder / BUNDLE_FOLDER).is_dir():
         raise ConfigError(f"{folder}: is a training run, whose metrics.json would be lost; use {folder / 'evaluation'}")
     check_output(folder, overwrite=overwrite)
+    check_output(folder / REPORT_FILE, overwrite=True)
 
 
 def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: dict[str, Any]) -> Predictor:

@@ -58,6 +58,7 @@ def plan(
     """
     if out is not None:
         check_output(Path(out), overwrite=overwrite)
+        check_output(Path(out) / PLAN_FILE, overwrite=True)
         check_apart(out, data)
     found = _plan(os.fspath(data), config or TrainConfig(), registry, backbones=backbones, price=price, report=progress)
     if out is not None:

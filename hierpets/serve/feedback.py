@@ -6,7 +6,6 @@ import errno
 import hashlib
 import logging
 import re
-import tempfile
 import threading
 import unicodedata
 from collections.abc import Collection, Iterable
@@ -19,7 +18,7 @@ from hierpets.data.labeled.alike import find_almost, known_labels
 from hierpets.data.labeled.consistency import NO_CLASS, folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError, reason_of
-from hierpets.files import size_of, write_file
+from hierpets.files import size_of, try_to_write, write_file
 from hierpets.messages.breeds import find_label, meant_labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, limit_longer_side
@@ -49,8 +48,7 @@ def check_folder(root: Path) -> None:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
+        try_to_write(root / "photo.jpg")
     except FileExistsError:
         raise ConfigError(f"--feedback {root}: expected a folder, got a file") from None
     except OSError as error:

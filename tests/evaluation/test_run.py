@@ -143,6 +143,9 @@ def test_evaluate_refuses_an_existing_folder_before_it_predicts(predictor, photo
     (tmp_path / "old").mkdir()
     with pytest.raises(ConfigError, match="already exists; give overwrite"):
         evaluate(predictor, "nothing there", out=tmp_path / "old")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="file is a file, not a folder"):
+        evaluate(predictor, "nothing there", out=tmp_path / "file", overwrite=True)
     evaluate(predictor, photos, out=tmp_path / "old", overwrite=True)
     assert (tmp_path / "old" / "report.html").is_file()
 

@@ -214,6 +214,9 @@ def test_plan_refuses_what_it_cannot_do_before_it_begins(config, photos, tmp_pat
         plan(photos, config, price=-1)
     with pytest.raises(ConfigError, match="already exists; give overwrite"):
         plan("nothing there", config, out=tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="file is a file, not a folder"):
+        plan("nothing there", config, out=tmp_path / "file", overwrite=True)
     with pytest.raises(ConfigError, match=r"^[^-].*: lies in the folder of photos"):
         plan(photos, config, out=photos / "plan")
     with pytest.raises(DataError, match="fewer than two classes are left to plan with; 6 photos left out"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from hierpets.errors import ConfigError, reason_of
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.report.writing import EVALUATION
-from hierpets.files import check_folder, lock, open_folder, write_file
+from hierpets.files import check_folder, lock, open_folder, try_to_write, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
@@ -155,8 +154,7 @@ def _locked(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(None, "Permission denied")
+            try_to_write(folder / CONFIG_FILE)
             handle = stack.enter_context(open_folder(folder))
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be used as a run folder: {reason_of(error)}") from error

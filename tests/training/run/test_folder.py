@@ -1,6 +1,7 @@
 """Who may write into a run folder."""
 
 import multiprocessing
+from pathlib import Path
 
 import pytest
 from helpers.systems import needs_locks
@@ -69,6 +70,12 @@ def test_open_run_overwrites_no_folder_in_which_a_user_keeps_files(tmp_path, fol
 def test_open_run_refuses_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(ConfigError, match=r"cannot be used as a run folder: .*exists"), open_run(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files, even of root")
+def test_open_run_refuses_a_folder_that_takes_no_files():
+    with pytest.raises(ConfigError, match=r"^/proc: cannot be used as a run folder: "), open_run(Path("/proc")):
         pass
 
 

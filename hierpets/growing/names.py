@@ -70,9 +70,12 @@ def _is_name_of(name: str, labels: Iterable[str], species: str | None = None) ->
 
 
 def _almost(new: Sequence[str], known: Sequence[str], species: str | None = None) -> Iterator[str]:
+    """Yield a line for each synonym and likely slip of the pen; :func:`find_misspelled` reports other spellings."""
     fresh = sorted({*new} - {*known})
     for place, name in enumerate(fresh):
         for others, whose in ((known, "which the bundle knows"), (fresh[:place], "another new one")):
+            if folded(name) in map(folded, others):
+                continue
             if same := find_label(name, others, species):
                 yield f"{name!r} is another name of {same!r}, {whose}; rename the folder"
             elif like := find_almost(name, others, species):

@@ -284,6 +284,13 @@ def test_two_new_names_of_one_breed_are_refused(one, other, told):
         check_names(new, Taxonomy(tree={"dog": ("pug",)}))
 
 
+@pytest.mark.parametrize("label", [("Dog", "husky"), ("dog", "PUG"), ("dog", "p-u-g")])
+def test_another_spelling_is_told_in_one_line(label):
+    with pytest.raises(DataError, match="differ only in case or spelling") as told:
+        check_names(Taxonomy.from_pairs([label]), Taxonomy(tree={"dog": ("pug",)}))
+    assert str(told.value).count("\n") == 0
+
+
 def test_a_new_class_that_is_almost_one_that_hierpets_knows_is_told():
     known = Taxonomy(tree={"cat": ("persion",), "dog": ("pug",)})
     grown = Taxonomy(tree={"cat": ("persion",), "dog": ("dalmation", "pug"), "rabit": ()})

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
+from hierpets.messages.breeds import find_label
 from hierpets.messages.catalogue import say, spoken
 from hierpets.text import capital
 from hierpets.validation.strict import PlainName, StrictModel
@@ -207,10 +208,14 @@ class Catalog:
 
     def profile(self, species: str, breed: str | None) -> BreedProfile | SpeciesProfile | None:
         """The profile of a breed; that of its species if the breed is not listed; None for an unknown species."""
-        known = self.species.get(species)
-        if known is None:
-            return None
-        return known.breeds.get(breed, known) if breed is not None else known
+        own = self.breed_profile(species, breed) if breed is not None else None
+        return own or self.species.get(species)
+
+    def breed_profile(self, species: str, breed: str) -> BreedProfile | None:
+        """The profile of a breed by any of its names, such as ``Pug`` or ``Alsatian``; None if it is not listed."""
+        breeds = self.species[species].breeds if species in self.species else {}
+        label = breed if breed in breeds else find_label(breed, breeds, species)
+        return breeds[label] if label is not None else None
 
     @cached_property
     def hazards(self) -> dict[str, dict[str, Hazard]]:

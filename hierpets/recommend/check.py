@@ -174,11 +174,11 @@ def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]
             hint = did_you_mean(species, files.catalog.species)
             yield CatalogProblem(f"{file}: species {species!r} is not listed{hint}: no product is made for it")
             continue
-        for breed in breeds:
-            if breed not in known.breeds:
-                text = f"breed {species}/{breed} has no coat{did_you_mean(breed, known.breeds)}"
-                yield CatalogProblem(f"{file}: {text}: it uses the coat mix of its species")
-        if not known.coat and not all(breed in known.breeds for breed in breeds or ("",)):
+        unlisted = [breed for breed in breeds if files.catalog.breed_profile(species, breed) is None]
+        for breed in unlisted:
+            text = f"breed {species}/{breed} has no coat{did_you_mean(breed, known.breeds)}"
+            yield CatalogProblem(f"{file}: {text}: it uses the coat mix of its species")
+        if not known.coat and (unlisted or not breeds):
             yield CatalogProblem(f"{file}: species {species!r} has no coat mix for unlisted breeds")
 
 

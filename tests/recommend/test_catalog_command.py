@@ -143,12 +143,13 @@ def write_bundle(folder: Path, tree: dict[str, tuple[str, ...]]) -> Path:
 
 
 def test_catalog_check_finds_breeds_of_a_bundle_without_a_coat(tmp_path: Path) -> None:
-    tree = {"cat": ("siamese", "siamesse"), "horse": ("arabian",)}
+    tree = {"cat": ("siamese", "siamesse", "Birman"), "horse": ("arabian",)}
     result = run("check", "--model", write_bundle(tmp_path, tree))
     assert result.return_value == 1
     assert "breed cat/siamesse has no coat (did you mean 'siamese'?)" in result.output
     assert "species 'horse' is not listed" in result.output
     assert "breed cat/siamese has no coat" not in result.output
+    assert "cat/Birman" not in result.output, "another spelling of a breed that is listed"
 
 
 def test_catalog_check_counts_a_single_error_as_one(tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def test_recommend_minds_coat_and_skin(recommender: Recommender, pets: Taxonomy,
     assert product_of(recommender, pets, **{breed: 1.0}) == product
 
 
+def test_recommend_knows_a_breed_by_any_of_its_names(recommender: Recommender) -> None:
+    names = "Pug", "Airedale Terrier", "Alsatian"
+
+    def products(*breeds: str) -> list[str | None]:
+        tree = Taxonomy(tree={"dog": breeds})
+        found = [recommender.recommend(row, tree, "breed").product for row in np.eye(len(breeds))]
+        return [product.id if product else None for product in found]
+
+    assert products(*names) == products("pug", "airedale_terrier", "german_shepherd")
+    assert products("no such breed") == ["gentle_everyday"]
+    assert "gentle_everyday" not in products(*names)
+
+
 def test_recommend_torn_between_coats_takes_what_suits_both(recommender: Recommender, pets: Taxonomy) -> None:
     assert product_of(recommender, pets, beagle=1.0) == "undercoat_release"
     assert product_of(recommender, pets, yorkshire_terrier=1.0) == "silk_detangle"
@@ -118,12 +131,12 @@ def test_recommend_unknown_pet_gets_a_kind_sentence_and_no_product(
 
 
 def test_recommend_takes_breeds_and_species_that_are_not_listed(recommender: Recommender) -> None:
-    own = Taxonomy(tree={"cat": ("moggy", "siamese"), "dog": (), "horse": ("arabian",)})
-    moggy = recommender.recommend(mass(own, moggy=1.0), own, "breed")
+    own = Taxonomy(tree={"cat": ("barn_cat", "siamese"), "dog": (), "horse": ("arabian",)})
+    barn_cat = recommender.recommend(mass(own, barn_cat=1.0), own, "breed")
     dog = recommender.recommend(mass(own, dog=1.0), own, "species")
     horse = recommender.recommend(mass(own, arabian=1.0), own, "breed")
-    assert moggy.product is not None
-    assert moggy.coats["short_smooth"] == pytest.approx(0.55)
+    assert barn_cat.product is not None
+    assert barn_cat.coats["short_smooth"] == pytest.approx(0.55)
     assert dog.product is not None
     assert "almost surely a dog" in dog.reason
     assert horse.product is None

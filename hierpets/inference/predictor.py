@@ -38,7 +38,7 @@ __all__ = ["Predictor"]
 class Predictor:
     """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; calling it is :meth:`predict`.
 
-    Each process must load its own: a forked process lacks the threads that compute and would wait for them forever, so
+    Each process must load its own: a forked process lacks the threads that compute and may wait for them forever, so
     there it raises ``DeviceError``. Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
     ``manifest`` describes the model and ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all
@@ -262,8 +262,8 @@ class Predictor:
         """:raises DeviceError: this process was forked from the one that loaded the model."""
         if os.getpid() != self._process:
             raise DeviceError(
-                "this predictor was loaded before the process was forked, which its threads do not survive; call "
-                "hierpets.load in each process, and start processes with multiprocessing's spawn or forkserver"
+                "this predictor was loaded before the process was forked, which its threads do not survive; "
+                "start processes with multiprocessing's spawn or forkserver, and call hierpets.load in each"
             )
 
     def _request(
